@@ -1,0 +1,42 @@
+//! Embeds `catalogue/` in the binary: one table of (path, text), in the order of the paths.
+//!
+//! Knowledge is data; this is the only code that knows that the data is a folder.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+fn main() -> io::Result<()> {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let catalogue = root.join("catalogue");
+    println!("cargo::rerun-if-changed=catalogue");
+    println!("cargo::rerun-if-changed=build.rs");
+    let mut files = Vec::new();
+    collect(&catalogue, &mut files)?;
+    files.sort();
+    let mut table = String::from("&[\n");
+    for file in files {
+        let name = file.strip_prefix(&catalogue).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+        table.push_str(&format!("    ({name:?}, include_str!({:?})),\n", file.to_string_lossy()));
+    }
+    table.push_str("]\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("catalogue.rs");
+    fs::write(out, table)
+}
+
+/// All text files below `folder`; samples of formats are for tests and are not embedded.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            println!("cargo::rerun-if-changed={}", path.display());
+            if path.file_name().is_some_and(|name| name != "samples") {
+                collect(&path, files)?;
+            }
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

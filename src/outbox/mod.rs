@@ -1,0 +1,105 @@
+//! What becomes of a reply on its way out: states, the retry table, the outcome of one attempt.
+//!
+//! Pure. `journal` keeps the rows, `outbound` makes the attempts; this module says what follows.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::reply::Reply;
+
+/// Where an outbox row stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// To be sent when `next_attempt` comes.
+    Due,
+    /// An attempt is under way; `body_started` is not yet recorded.
+    Attempting,
+    /// The final dot may have been seen by the server.
+    BodyStarted,
+    /// Accepted.
+    Sent,
+    /// Refused for good, or given up.
+    Failed,
+    /// Held: breaker, or by hand.
+    Held,
+}
+
+/// One row claimed for one attempt: already counted, and the next one already dated.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// The row.
+    pub id: i64,
+    /// What to send.
+    pub reply: Reply,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// The attempt before ended in doubt: this is the one repetition (`design.md` §8.3).
+    pub repeats_doubt: bool,
+}
+
+/// How a server answered: code and text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SmtpReply {
+    /// Reply code.
+    pub code: u16,
+    /// Text, one line.
+    pub text: String,
+}
+
+/// Where in the conversation something went wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// TCP connect.
+    Connect,
+    /// TLS, either way.
+    Tls,
+    /// Greeting.
+    Greeting,
+    /// EHLO.
+    Ehlo,
+    /// AUTH.
+    Auth,
+    /// MAIL FROM.
+    Mail,
+    /// RCPT TO.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// The final dot.
+    Dot,
+}
+
+/// The outcome of one attempt. Nothing is inferred from a lost connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// 250 to the final dot.
+    Accepted(SmtpReply),
+    /// This message was put off (4yz at RCPT or about the content).
+    Deferred(Stage, SmtpReply),
+    /// This message was refused (5yz at RCPT or about the content).
+    Rejected(Stage, SmtpReply),
+    /// The channel is out of order: no row ends (`design.md` §3, *Channel or message*).
+    ChannelRefused(Stage, String),
+    /// The answer to the final dot was lost (RFC 1047).
+    InDoubt(String),
+}
+
+/// Waits between attempts of one message (RFC 5321 §4.5.4.1: at least 30 minutes), a day in all.
+const RETRY_AFTER: [SignedDuration; 6] = [
+    SignedDuration::from_mins(30),
+    SignedDuration::from_mins(60),
+    SignedDuration::from_mins(120),
+    SignedDuration::from_mins(240),
+    SignedDuration::from_mins(480),
+    SignedDuration::from_mins(480),
+];
+
+/// When to try again after `attempts` attempts, the last begun at `now`; `None`: give up.
+#[must_use]
+pub fn next_attempt(attempts: u32, now: Timestamp) -> Option<Timestamp> {
+    let index = usize::try_from(attempts.checked_sub(1)?).ok()?;
+    RETRY_AFTER.get(index).and_then(|wait| now.checked_add(*wait).ok())
+}
