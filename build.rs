@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[expect(clippy::print_stdout, reason = "cargo reads its instructions there")]
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let catalogue = root.join("catalogue");
@@ -25,6 +26,7 @@ fn main() -> io::Result<()> {
     fs::write(out, table)
 }
 
+#[expect(clippy::print_stdout, reason = "cargo reads its instructions there")]
 /// All text files below `folder`; samples of formats are for tests and are not embedded.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {

@@ -2,8 +2,13 @@
 //!
 //! This file and `weigh` are pure; `dns` is the only resolver and the only I/O here.
 
+pub mod dns;
+mod weigh;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use weigh::{requests, weigh};
 
 /// A question worth asking about a bounce.
 #[derive(Clone, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
