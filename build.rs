@@ -3,11 +3,12 @@
 //! Knowledge is data; this is the only code that knows that the data is a folder.
 
 use std::{
-    env, fs, io,
+    env,
+    fmt::Write as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-#[expect(clippy::print_stdout, reason = "cargo reads its instructions there")]
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let catalogue = root.join("catalogue");
@@ -19,14 +20,13 @@ fn main() -> io::Result<()> {
     let mut table = String::from("&[\n");
     for file in files {
         let name = file.strip_prefix(&catalogue).unwrap_or(&file).to_string_lossy().replace('\\', "/");
-        table.push_str(&format!("    ({name:?}, include_str!({:?})),\n", file.to_string_lossy()));
+        let _ = writeln!(table, "    ({name:?}, include_str!({:?})),", file.to_string_lossy());
     }
     table.push_str("]\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("catalogue.rs");
     fs::write(out, table)
 }
 
-#[expect(clippy::print_stdout, reason = "cargo reads its instructions there")]
 /// All text files below `folder`; samples of formats are for tests and are not embedded.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {

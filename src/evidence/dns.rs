@@ -79,7 +79,7 @@ impl Resolver {
         for request in requests {
             match request {
                 EvidenceRequest::MailHosts(domain) => {
-                    self.mail_hosts(domain, deadline, &clock, &mut observations).await
+                    self.mail_hosts(domain, deadline, &clock, &mut observations).await;
                 }
             }
         }
@@ -200,6 +200,9 @@ fn askable(name: &str) -> Result<String, &'static str> {
     let labels: Vec<&str> = name.split('.').collect();
     let top = labels.last().copied().unwrap_or_default();
     if name.len() > 253 || labels.len() > 20 || labels.iter().any(|label| label.is_empty() || label.len() > 63) {
+        return Err("not a domain name");
+    }
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
         return Err("not a domain name");
     }
     if labels.len() < 2 || top.bytes().all(|b| b.is_ascii_digit()) {
