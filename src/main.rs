@@ -1,5 +1,5 @@
 //! The binary: arguments to `cli`, its outcome to an exit code.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    whybounced::cli::main(std::env::args_os())
 }
