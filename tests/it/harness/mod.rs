@@ -1,0 +1,120 @@
+//! Servers on loopback, in directories of their own, ended by pid; and what a story says to them.
+//!
+//! Each test process has a loopback address of its own (`address`), so that no two of them can want
+//! the same port. Nothing here sleeps where something can be waited for.
+
+mod daemon;
+mod dovecot;
+mod mailbox;
+mod pki;
+pub(crate) mod postfix;
+mod process;
+mod sample;
+mod smtp_client;
+mod smtp_server;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU16, Ordering},
+    time::{Duration, Instant},
+};
+
+pub(crate) use self::{
+    daemon::{Config, Daemon, Outcome, run},
+    dovecot::{Dovecot, MASTER, MASTER_PASSWORD, PASSWORD},
+    mailbox::{Maildir, StoredMail},
+    pki::Authority,
+    postfix::Postfix,
+    sample::{Bounce, Letter},
+    smtp_client::send_mail,
+    smtp_server::{Answer, ScriptedSmtp, Step},
+};
+
+/// The company of all stories.
+pub(crate) const DOMAIN: &str = "corp.example.cn";
+
+/// How long a story waits for what must happen; far beyond what it takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// This process's own loopback address.
+pub(crate) fn address() -> IpAddr {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, a.max(1), b, c.clamp(1, 254)))
+}
+
+/// An address on which nobody listens, and which no one else will be told.
+pub(crate) fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let candidate = SocketAddr::new(address(), NEXT.fetch_add(1, Ordering::Relaxed));
+        if TcpListener::bind(candidate).is_ok() {
+            return candidate;
+        }
+    }
+}
+
+/// A temporary directory that servers under other users can enter.
+pub(crate) struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("wb-").tempdir().expect("a temporary directory");
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("our own directory");
+        Self(dir)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// A file below, with these contents.
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, text).expect("our own directory");
+        path
+    }
+}
+
+/// Asks again and again until there is an answer; a story that waits in vain fails here.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = answer() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "waited {PATIENCE:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until somebody listens there.
+#[track_caller]
+fn wait_until_open(address: SocketAddr) {
+    wait_for(&format!("a server on {address}"), || TcpStream::connect(address).ok());
+}
+
+/// Whether these programs are installed and may be started. If not, the story is skipped, loudly;
+/// with `WHYBOUNCED_REQUIRE_SERVERS=1`, as CI sets, it fails.
+pub(crate) fn servers_here(programs: &[&str]) -> bool {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
+    let missing: Vec<&str> =
+        programs.iter().copied().filter(|it| !is_root || !Path::new("/usr/sbin").join(it).exists()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let reason = format!("needs root and {} (tests/run installs them)", missing.join(", "));
+    assert!(std::env::var_os("WHYBOUNCED_REQUIRE_SERVERS").is_none(), "{reason}");
+    // Past libtest's capturing, which only takes what the print macros write.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED: {reason}\n").as_bytes());
+    false
+}
+
+/// Shows the end of a server's log beside the failure of a story.
+fn show(name: &str, log: &str) {
+    let tail: Vec<&str> = log.lines().rev().take(60).collect();
+    let tail: String = tail.into_iter().rev().map(|line| format!("  {line}\n")).collect();
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{name} logged last:\n{tail}").as_bytes());
+}

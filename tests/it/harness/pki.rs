@@ -1,0 +1,41 @@
+//! A private certificate authority, as a company without a public one has.
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use std::path::PathBuf;
+
+use super::{Scratch, address};
+
+/// A CA and the certificate it gave the servers of this story.
+pub(crate) struct Authority {
+    /// Bundle to trust (`ca_file`).
+    pub(crate) ca_file: PathBuf,
+    /// The servers' certificate, for this process's address and `localhost`.
+    pub(crate) certificate: PathBuf,
+    /// Its key.
+    pub(crate) key: PathBuf,
+    /// Key and certificate in one file, as Postfix wants them.
+    pub(crate) chain: PathBuf,
+}
+
+impl Authority {
+    /// Makes one; the files lie in `scratch` and begin with `name`.
+    pub(crate) fn new(scratch: &Scratch, name: &str) -> Self {
+        let ca_key = KeyPair::generate().expect("a key");
+        let mut ca = CertificateParams::default();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.distinguished_name.push(DnType::CommonName, format!("{name} of Example Company"));
+        let ca_pem = ca.self_signed(&ca_key).expect("a CA").pem();
+        let key = KeyPair::generate().expect("a key");
+        let names = vec![address().to_string(), "localhost".to_owned()];
+        let server = CertificateParams::new(names).expect("sound names");
+        let issuer = Issuer::new(ca, ca_key);
+        let pem = server.signed_by(&key, &issuer).expect("a certificate").pem();
+        let key = key.serialize_pem();
+        Self {
+            ca_file: scratch.write(&format!("{name}-ca.pem"), ca_pem),
+            certificate: scratch.write(&format!("{name}.pem"), &pem),
+            chain: scratch.write(&format!("{name}-chain.pem"), format!("{key}{pem}")),
+            key: scratch.write(&format!("{name}.key"), key),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The whole program against real servers: Dovecot, Postfix and, for what must fail, scripted ones.
+//!
+//! `harness` starts them on loopback addresses of their own; each other module is one group of stories.
+
+mod harness;
+mod servers;
