@@ -6,6 +6,8 @@
 
 pub mod diagnose;
 mod exit;
+pub mod logging;
+mod manual;
 mod terminal;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -33,6 +35,10 @@ pub struct Cli {
 enum Command {
     /// Says why messages bounced: files, mboxes, Maildirs, folders or `-`; needs no configuration.
     Diagnose(diagnose::Args),
+    /// Prints a completion script for a shell.
+    Completions(manual::CompletionsArgs),
+    /// Prints the manual page, or writes one page a command.
+    Man(manual::ManArgs),
 }
 
 /// How results are printed.
@@ -63,6 +69,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Diagnose(args) => diagnose::run(args, terminal),
+        Command::Completions(args) => manual::completions(args, terminal),
+        Command::Man(args) => manual::man(args, terminal),
     }
 }
 

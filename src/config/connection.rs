@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Longest wait for connecting and for each answer.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const TLS_WORDS: [(&str, TlsMode); 3] =
     [("implicit", TlsMode::Implicit), ("starttls", TlsMode::StartTls), ("none", TlsMode::None)];
 const OAUTH2: &str = "OAuth 2 is not part of this version";
@@ -128,7 +128,7 @@ fn mailbox(
         name,
         place: place?,
         role,
-        poll_interval: poll_interval.unwrap_or(Duration::from_secs(60)),
+        poll_interval: poll_interval.unwrap_or(Duration::from_mins(1)),
         after,
     })
 }

@@ -80,7 +80,7 @@ impl Sources<'_> {
             "_command" => run(value),
             _ => credential(reader, value),
         };
-        match read.and_then(trimmed) {
+        match read.and_then(|secret| trimmed(&secret)) {
             Ok(secret) => Some(secret),
             Err((message, hint)) => {
                 reader.problem(&format!("{}{suffix}", self.key), Some(text.span()), message, Some(hint));
@@ -93,7 +93,7 @@ impl Sources<'_> {
 type Outcome = Result<SecretString, (String, &'static str)>;
 
 /// Drops one trailing newline (`design.md` §6); what is left may not be empty.
-fn trimmed(secret: SecretString) -> Outcome {
+fn trimmed(secret: &SecretString) -> Outcome {
     let text = secret.expose_secret();
     let cut = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
     if cut.is_empty() {
@@ -114,7 +114,7 @@ fn read_file(path: &Path) -> Outcome {
     }
 }
 
-/// `$CREDENTIALS_DIRECTORY/NAME`, as systemd's LoadCredential= gives it.
+/// `$CREDENTIALS_DIRECTORY/NAME`, as `LoadCredential=` of systemd gives it.
 fn credential(reader: &Reader<'_>, name: &str) -> Outcome {
     let hint = "the unit needs LoadCredential=NAME:FILE; outside of systemd use *_file";
     if name.is_empty() || name.contains('/') || name.starts_with('.') {

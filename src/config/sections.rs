@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::{
     AlertSettings, Config, LogSettings, LogTarget, ReviewSettings,
     connection::{self, Smtp},
-    file::{File, JournalTable},
+    file::{File, JournalTable, PolicyTable},
     reader::Reader,
     secret::Sources,
     values,
@@ -29,18 +29,11 @@ pub(super) fn config(reader: &mut Reader<'_>, file: &File) -> Option<Config> {
     let tls_none_to = file.tls_none_to.as_ref().map(|host| host.get_ref().to_lowercase());
     let policy = policy(reader, file);
     let mailboxes = connection::mailboxes(reader, &file.mailbox, tls_none_to.as_deref());
-    let smtp = match &file.smtp {
-        Some(table) => connection::smtp(reader, table, tls_none_to.as_deref()),
-        None => {
-            reader.problem(
-                "smtp",
-                None,
-                "the table is missing",
-                Some("[smtp] needs `host` and `from`, or `directory` and `from`"),
-            );
-            None
-        }
-    };
+    if file.smtp.is_none() {
+        let hint = "[smtp] needs `host` and `from`, or `directory` and `from`";
+        reader.problem("smtp", None, "the table is missing", Some(hint));
+    }
+    let smtp = file.smtp.as_ref().and_then(|table| connection::smtp(reader, table, tls_none_to.as_deref()));
     let journal = journal(reader, &file.journal);
     let evidence = evidence(reader, file);
     let alerts = alerts(reader, file);
@@ -94,30 +87,11 @@ pub(super) fn config(reader: &mut Reader<'_>, file: &File) -> Option<Config> {
 fn policy(reader: &mut Reader<'_>, file: &File) -> Option<policy::Settings> {
     let domains = domains(reader, file);
     let it = &file.policy;
-    let redirect_to = reader.value("policy.redirect_to", &it.redirect_to, values::mailbox);
-    let words = [("live", Some(Mode::Live)), ("dry_run", Some(Mode::DryRun)), ("redirect", None)];
-    let mode = match reader.choice("policy.mode", &it.mode, &words) {
-        None => Mode::Live,
-        Some(Some(mode)) => mode,
-        Some(None) => match redirect_to {
-            Some(address) => Mode::Redirect(address),
-            None => {
-                let span = it.mode.as_ref().map(Spanned::span);
-                reader.problem(
-                    "policy.redirect_to",
-                    span,
-                    "is missing beside mode = \"redirect\"",
-                    Some("set it to the address that gets every explanation"),
-                );
-                Mode::DryRun
-            }
-        },
-    };
     let proofs = [("none", Proof::None), ("plausible", Proof::Plausible), ("verified", Proof::Verified)];
     let per = |count, hours| Limit::PerPeriod { count, period: SignedDuration::from_hours(hours) };
     let settings = policy::Settings {
         domains,
-        mode,
+        mode: mode(reader, it),
         max_age: reader
             .value("policy.max_age", &it.max_age, values::signed_duration)
             .unwrap_or(SignedDuration::from_hours(72)),
@@ -141,6 +115,18 @@ fn policy(reader: &mut Reader<'_>, file: &File) -> Option<policy::Settings> {
         languages: languages(reader, file),
     };
     (!settings.domains.is_empty()).then_some(settings)
+}
+
+fn mode(reader: &mut Reader<'_>, it: &PolicyTable) -> Mode {
+    let redirect_to = reader.value("policy.redirect_to", &it.redirect_to, values::mailbox);
+    let words = [("live", Some(Mode::Live)), ("dry_run", Some(Mode::DryRun)), ("redirect", None)];
+    let mode = reader.choice("policy.mode", &it.mode, &words).unwrap_or(Some(Mode::Live));
+    mode.or(redirect_to.map(Mode::Redirect)).unwrap_or_else(|| {
+        let hint = "set it to the address that gets every explanation";
+        let span = it.mode.as_ref().map(Spanned::span);
+        reader.problem("policy.redirect_to", span, "is missing beside mode = \"redirect\"", Some(hint));
+        Mode::DryRun
+    })
 }
 
 /// `domains`, each in both forms if it is an internationalised name.
@@ -246,24 +232,21 @@ fn journal(reader: &mut Reader<'_>, it: &JournalTable) -> Option<journal::Settin
         credential: &it.url_credential,
     };
     let url = if sources.any() { sources.read_always(reader)? } else { JOURNAL_URL.into() };
-    let span = it.url.as_ref().map(Spanned::span);
-    let url = match url.expose_secret() {
-        text if text.starts_with("postgres://") || text.starts_with("postgresql://") => url,
-        text => match text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
-            Some(path) => SecretString::from(format!(
-                "sqlite:{}",
-                reader.resolve(path.strip_prefix("//").unwrap_or(path)).display()
-            )),
-            None => {
-                reader.problem(
-                    "journal.url",
-                    span,
-                    "expected \"sqlite:PATH\" or \"postgres://…\" (the value is not shown)",
-                    None,
-                );
-                return None;
-            }
-        },
+    let text = url.expose_secret();
+    let url = if let Some(path) = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+        let path = reader.resolve(path.strip_prefix("//").unwrap_or(path));
+        SecretString::from(format!("sqlite:{}", path.display()))
+    } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        url
+    } else {
+        let span = it.url.as_ref().map(Spanned::span);
+        reader.problem(
+            "journal.url",
+            span,
+            "expected \"sqlite:PATH\" or \"postgres://…\" (the value is not shown)",
+            None,
+        );
+        return None;
     };
     Some(journal::Settings { url, retain: retain.unwrap_or(SignedDuration::from_hours(180 * 24)) })
 }
