@@ -1,0 +1,122 @@
+//! The explanation for the administrator: what is wrong on which side, what to do in which order,
+//! the text to paste, and every fact that the other side will ask for.
+
+use super::{
+    author,
+    facts::{Case, Frame},
+    markup::Block,
+    page::{self, Detail, Fact, Move, Page, Quote},
+    safe,
+    section::Conditions,
+};
+use crate::{
+    bounce::Bounce,
+    diagnosis::Confidence,
+    evidence::{Answer, Finding, Verdict},
+};
+
+/// Causes told at length; the rest are the same few causes again.
+const MOST_CAUSES: usize = 5;
+
+pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail: Detail) -> Page {
+    let cases = author::cases(frame, bounces);
+    let none = Conditions::default();
+    let common = frame.common(bounces.first().map(|(bounce, _)| bounce));
+    let mut page =
+        Page { language: frame.tag.to_owned(), quotes_label: frame.line("quotes", &none, &common), ..Page::default() };
+    let Some(first) = cases.first() else {
+        page.subject = frame.line("subject unreadable", &none, &common);
+        page.headline = page::run(page.subject.clone());
+        return page;
+    };
+    page.subject = frame.line("admin subject", &first.conditions, &first.facts.clone().with_counts(cases.len(), 0));
+    let mut told: Vec<&str> = Vec::new();
+    for case in &cases {
+        let cause = case.finding.diagnosis.cause.as_str();
+        if told.contains(&cause) || told.len() == MOST_CAUSES {
+            continue;
+        }
+        told.push(cause);
+        let mut blocks = Vec::new();
+        let headline = frame.cause_blocks(case, "admin");
+        let mut headline = headline.into_iter();
+        if let (true, Some(Block::Paragraph(runs))) = (page.headline.is_empty(), headline.next()) {
+            page.headline = runs;
+            page.what.extend(headline);
+        } else {
+            blocks.extend(frame.cause_blocks(case, "admin"));
+        }
+        blocks.extend(frame.cause_blocks(case, "admin steps"));
+        let paste = frame.cause_blocks(case, "admin paste");
+        if !paste.is_empty() {
+            blocks.extend(frame.blocks("paste label", &case.conditions, &case.facts));
+            blocks.extend(paste);
+        }
+        let acts = case.finding.diagnosis.acts;
+        let action = case.facts.link().map(|link| (link.to_owned(), link.to_owned()));
+        let label = frame.line(&author_move(case), &case.conditions, &case.facts);
+        page.moves.push(Move { action, ..Move::new(frame, label, acts, blocks) });
+    }
+    let (named, quotations, characters) = detail.limits();
+    for case in cases.iter().take(named) {
+        page.facts.extend(facts(frame, case));
+    }
+    for case in cases.iter().take(quotations) {
+        let Some(words) = &case.finding.report.diagnostic else { continue };
+        let words = safe::mask_addresses(&safe::line(words, characters.saturating_mul(2)), &case.typed);
+        let label = frame.label("quote", &case.conditions, &case.facts);
+        page.quotes.push(Quote { label, runs: page::quoted(frame.texts, &words) });
+    }
+    page.footer = frame.blocks("admin footer", &first.conditions, &common);
+    page
+}
+
+fn author_move(case: &Case<'_>) -> String {
+    use crate::diagnosis::Acts;
+    let name = match case.finding.diagnosis.acts {
+        Acts::Sender => "sender",
+        Acts::RecipientSide => "recipient side",
+        Acts::OwnAdmin => "own admin",
+        Acts::NobodyWait => "nobody",
+    };
+    format!("admin move {name}")
+}
+
+/// The particulars of one recipient, then every check with question, answer and resolver.
+fn facts(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Fact> {
+    let sure = match case.finding.diagnosis.confidence {
+        Confidence::Certain => "sure certain",
+        Confidence::Likely => "sure likely",
+        Confidence::Guess => "sure guess",
+    };
+    let sure = frame.line(sure, &case.conditions, &case.facts);
+    let with_sure = case.facts.clone().with_value(&sure);
+    let line = |name: &str| frame.line(name, &case.conditions, &with_sure);
+    let mut facts: Vec<Fact> = ["admin fact recipient", "admin fact times", "admin fact diagnosis", "admin fact ids"]
+        .iter()
+        .map(|name| line(name))
+        .filter(|it| !it.is_empty())
+        .map(|it| Fact { label: String::new(), runs: page::run(it) })
+        .collect();
+    for it in case.finding.observations.iter().take(20) {
+        let answer = match &it.answer {
+            Answer::Found(records) => safe::line(&records.join("; "), 300),
+            Answer::NoRecord => line("answer no record"),
+            Answer::NoSuchName => line("answer no such name"),
+            Answer::Unavailable(why) => format!("{} ({})", line("answer unavailable"), safe::line(why, 80)),
+        };
+        let mark = match it.verdict {
+            Verdict::Confirms => "✓ ",
+            Verdict::Contradicts => "✗ ",
+            Verdict::Neutral => "",
+        };
+        let at = frame.with_offset(it.at);
+        let question = safe::line(&it.question, 200);
+        let label = frame.label("admin checked", &case.conditions, &case.facts.clone().with_value(&at));
+        facts.push(Fact {
+            label,
+            runs: page::run(format!("{question} → {mark}{answer} ({})", safe::line(&it.resolver, 60))),
+        });
+    }
+    facts
+}

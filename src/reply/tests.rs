@@ -1,0 +1,41 @@
+//! The explanations as a reader gets them.
+
+use super::{specimens::*, *};
+
+fn explain(finding: Finding, tag: &str, audience: Audience) -> Rendered {
+    let bounce = bounce(std::slice::from_ref(&finding));
+    let plan = plan(&bounce, &[tag]);
+    render_parts(&Texts::embedded(), &settings(), &plan, &[(bounce, vec![finding])], audience, now())
+}
+
+#[test]
+fn the_mail_is_seven_bit_and_threaded_and_marked_as_automatic() {
+    let finding = finding("wang.xm@buyer.example.cn", "user_unknown", "550 5.1.1 User unknown");
+    let bounce = bounce(std::slice::from_ref(&finding));
+    let plan = plan(&bounce, &["zh-CN", "en"]);
+    let reply = render(&Texts::embedded(), &settings(), &plan, &[(bounce, vec![finding])], now());
+    assert!(reply.bytes.is_ascii());
+    assert!(!String::from_utf8_lossy(&reply.bytes).replace("\r\n", "").contains(['\r', '\n']));
+    let parsed = mail_parser::MessageParser::default().parse(&reply.bytes).expect("a message");
+    let header = |name: &str| parsed.header_raw(name).map(str::trim).unwrap_or_default().to_owned();
+    assert_eq!(header("In-Reply-To"), "<m1@corp.example.cn>");
+    assert_eq!(header("Auto-Submitted"), "auto-replied");
+    assert_eq!(header("X-Auto-Response-Suppress"), "All");
+    assert_eq!(header("Precedence"), "bulk");
+    assert_eq!(header("X-Whybounced"), plan.reference_id.as_str());
+    assert!(header("References").ends_with("<m1@corp.example.cn>"));
+    assert!(crate::mail::mark::is_our_message_id(&reply.message_id));
+    let text = parsed.body_text(0).expect("a text part");
+    assert!(text.contains("您发给 wang.xm@buyer.example.cn 的邮件没有送到：没有这个邮箱。"), "{text}");
+    assert!(text.contains("Your mail to wang.xm@buyer.example.cn didn't arrive"), "{text}");
+    assert!(parsed.body_html(0).is_some_and(|it| it.contains("<strong>wang.xm@buyer.example.cn</strong>")));
+}
+
+#[test]
+fn each_audience_reads_its_own_words() {
+    let finding = finding("wang.xm@buyer.example.cn", "user_unknown", "550 5.1.1 User unknown");
+    let author = explain(finding.clone(), "zh-CN", Audience::Author);
+    let administrator = explain(finding, "zh-CN", Audience::Administrator);
+    assert!(author.text.contains("需要您处理"));
+    assert!(administrator.text.contains("+08:00"));
+}

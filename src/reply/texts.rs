@@ -1,0 +1,334 @@
+//! All words of the explanations, as data: what ships, what the company laid over it, and which
+//! of it is missing in a language.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
+use serde::Deserialize;
+
+use super::{
+    facts::Facts,
+    markup,
+    section::{self, CONDITIONS, Conditions, Section},
+};
+use crate::{catalogue, diagnosis::CauseId, mail::Language};
+
+/// Sections that a cause's file has; the first five in every language.
+pub(super) const CAUSE_SECTIONS: &[&str] =
+    &["short", "reason", "what", "steps", "brief", "pass on", "admin", "admin steps", "admin paste"];
+
+/// Instructions that one template may take; enough for the longest of ours a hundred times over.
+const FUEL: u64 = 200_000;
+
+/// What is wrong with a file of the company's own directory.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TextError {
+    /// The file, as it was named to us.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}\n\nhint: {}", self.file, self.line, self.reason, self.hint)
+    }
+}
+
+impl std::error::Error for TextError {}
+
+/// `catalogue/reply.toml`: what the explanations need to know and no language changes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Knowledge {
+    /// Minutes until sending again may help, by cause.
+    pub(super) resend_after: BTreeMap<String, i64>,
+    /// Causes at which the mail had reached the recipient's server, and the mailbox refused it.
+    pub(super) stops_at_mailbox: BTreeSet<String>,
+    /// Hosts that a quoted link may lead to.
+    pub(super) link_hosts: BTreeSet<String>,
+    /// Blocklist zones: name and where to ask for removal.
+    pub(super) blocklist: Vec<Blocklist>,
+    /// Mail domains whose users most probably read Chinese.
+    pub(super) chinese_domains: BTreeSet<String>,
+}
+
+/// One blocklist.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Blocklist {
+    /// Lower-cased words that name it in zones and in servers' replies.
+    pub(super) marks: Vec<String>,
+    pub(super) name: String,
+    pub(super) link: String,
+}
+
+/// The texts of all languages.
+pub struct Texts {
+    /// By path below `catalogue/`, parsed; causes are parsed when they are needed.
+    frames: BTreeMap<String, Vec<Section<'static>>>,
+    /// The company's own files, by the same paths.
+    overlay: BTreeMap<String, String>,
+    environment: Environment<'static>,
+    languages: Vec<Language>,
+    pub(super) knowledge: Knowledge,
+}
+
+impl fmt::Debug for Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Texts").field("languages", &self.languages).finish_non_exhaustive()
+    }
+}
+
+impl Texts {
+    /// What ships with the program.
+    #[must_use]
+    pub fn embedded() -> Self {
+        let mut frames: BTreeMap<String, Vec<Section<'static>>> = BTreeMap::new();
+        for (path, text) in catalogue::folder("languages") {
+            if let Some(tag) = path.split('/').nth(1) {
+                frames.entry(tag.to_owned()).or_default().extend(section::parse(text));
+            }
+        }
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.set_syntax(syntax());
+        environment.set_formatter(|out, _, value| {
+            if !value.is_none() {
+                out.write_str(&markup::fence(&value.to_string()))?;
+            }
+            Ok(())
+        });
+        let knowledge = catalogue::file("reply.toml").unwrap_or_default();
+        Self {
+            languages: frames.keys().map(|tag| Language::new(tag)).collect(),
+            frames,
+            overlay: BTreeMap::new(),
+            environment,
+            knowledge: toml::from_str(knowledge).expect("catalogue/reply.toml is held by a test"),
+        }
+    }
+
+    /// Lays the company's own files over what ships: `(path below the directory, text)`, the paths
+    /// as in `catalogue/` (`causes/mailbox_full/zh-CN.md`, `languages/zh-CN/mail.md`). A section
+    /// of theirs takes the place of all of ours with its name.
+    ///
+    /// # Errors
+    /// Every mistake of every file: an unknown cause, section, condition or variable, a broken
+    /// template, a section without a variant for all other cases.
+    pub fn with_overlay(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, Vec<TextError>> {
+        let mut texts = Self::embedded();
+        let mut errors = Vec::new();
+        for (path, text) in files {
+            let path = path.replace('\\', "/");
+            errors.extend(texts.check_file(&path, &text));
+            if let Some((_, tag)) = place(&path) {
+                let language = Language::new(tag);
+                if !texts.languages.contains(&language) {
+                    texts.languages.push(language);
+                }
+            }
+            texts.overlay.insert(path, text);
+        }
+        if errors.is_empty() { Ok(texts) } else { Err(errors) }
+    }
+
+    /// The languages that texts exist in.
+    #[must_use]
+    pub fn languages(&self) -> &[Language] {
+        &self.languages
+    }
+
+    /// What falls back to English: `causes/moved/fr.md: steps`, by path.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        for language in self.languages.iter().filter(|it| it.as_str() != "en") {
+            let tag = language.as_str();
+            let has = |path: &str, english: &[Section<'_>], own: &[Section<'_>]| {
+                let names =
+                    |sections: &[Section<'_>]| sections.iter().map(|it| it.name.to_owned()).collect::<BTreeSet<_>>();
+                let lacks: Vec<_> =
+                    names(english).difference(&names(own)).map(|name| format!("{path}: {name}")).collect();
+                lacks
+            };
+            for (cause, english) in causes() {
+                let path = format!("causes/{cause}/{tag}.md");
+                missing.extend(has(&path, &section::parse(english), &self.sections(&path)));
+            }
+            let english = self.frames.get("en").map_or(&[][..], Vec::as_slice);
+            missing.extend(has(&format!("languages/{tag}"), english, &self.frame_sections(tag)));
+        }
+        missing
+    }
+
+    /// The errors of one file of the company's own.
+    fn check_file(&self, path: &str, text: &str) -> Vec<TextError> {
+        let error = |line: usize, reason: String, hint: &str| TextError {
+            file: path.to_owned(),
+            line,
+            reason,
+            hint: hint.to_owned(),
+        };
+        let Some((place, _)) = place(path) else {
+            let hint = "files are named `causes/<cause>/<language>.md` or `languages/<language>/<name>.md`";
+            return vec![error(1, "no text of ours has this name".to_owned(), hint)];
+        };
+        let known: BTreeSet<&str> = match place {
+            Place::Cause(cause) if !causes().any(|(it, _)| it == cause) => {
+                let nearest = nearest(cause, causes().map(|(it, _)| it));
+                return vec![error(1, format!("there is no cause `{cause}`"), &format!("did you mean `{nearest}`?"))];
+            }
+            Place::Cause(_) => CAUSE_SECTIONS.iter().copied().collect(),
+            Place::Frame => self.frames.get("en").into_iter().flatten().map(|it| it.name).collect(),
+        };
+        let sections = section::parse(text);
+        let mut errors = Vec::new();
+        if sections.is_empty() {
+            errors.push(error(1, "there is no section".to_owned(), "a section begins with a line such as `# steps`"));
+        }
+        let variables = Facts::variables();
+        for section in &sections {
+            if !known.contains(section.name) {
+                let nearest = nearest(section.name, known.iter().copied());
+                errors.push(error(
+                    section.line,
+                    format!("unknown section `{}`", section.name),
+                    &format!("did you mean `# {nearest}`?"),
+                ));
+            }
+            for condition in section.conditions.iter().filter(|it| !CONDITIONS.contains(it)) {
+                let nearest = nearest(condition, CONDITIONS.iter().copied());
+                errors.push(error(
+                    section.line,
+                    format!("unknown condition `{condition}`"),
+                    &format!("did you mean `{nearest}`?"),
+                ));
+            }
+            if !sections.iter().any(|it| it.name == section.name && it.conditions.is_empty()) {
+                let hint = format!("add a section `# {}` without conditions for all other cases", section.name);
+                errors.push(error(section.line, format!("`# {}` is written for some cases only", section.name), &hint));
+            }
+            errors.extend(
+                self.check_template(section, &variables).map(|(line, reason, hint)| error(line, reason, &hint)),
+            );
+        }
+        errors
+    }
+
+    /// Line, reason and hint, if the section's template is broken or names an unknown variable.
+    fn check_template(&self, section: &Section<'_>, variables: &BTreeSet<String>) -> Option<(usize, String, String)> {
+        let template = match self.environment.template_from_str(section.body) {
+            Ok(template) => template,
+            Err(wrong) => {
+                let line = section.line + wrong.line().unwrap_or(1);
+                let hint = "values stand in {{ }}, conditions in {% if %} … {% endif %}".to_owned();
+                return Some((line, format!("broken template: {}", wrong.detail().unwrap_or("cannot be read")), hint));
+            }
+        };
+        let unknown = template.undeclared_variables(false).into_iter().find(|it| !variables.contains(it))?;
+        let line = section.body.lines().position(|it| it.contains(&unknown)).unwrap_or(0);
+        let nearest = nearest(&unknown, variables.iter().map(String::as_str));
+        Some((section.line + 1 + line, format!("unknown variable `{unknown}`"), format!("did you mean `{nearest}`?")))
+    }
+
+    /// The sections at `path`: the company's own, then ours of other names.
+    fn sections(&self, path: &str) -> Vec<Section<'_>> {
+        let own = self.overlay.get(path).map(|text| section::parse(text)).unwrap_or_default();
+        let ours = catalogue::file(path).map(section::parse).unwrap_or_default();
+        over(own, ours)
+    }
+
+    fn frame_sections(&self, tag: &str) -> Vec<Section<'_>> {
+        let prefix = format!("languages/{tag}/");
+        let own = self
+            .overlay
+            .iter()
+            .filter(|(path, _)| path.starts_with(&prefix))
+            .flat_map(|(_, text)| section::parse(text));
+        over(own.collect(), self.frames.get(tag).cloned().unwrap_or_default())
+    }
+
+    /// A section of a cause, filled; the language's own, else English, else empty.
+    pub(super) fn cause(&self, tag: &str, cause: &str, name: &str, holding: &Conditions, context: &Value) -> String {
+        let own: Vec<_> = [tag, "en"].iter().map(|tag| self.sections(&format!("causes/{cause}/{tag}.md"))).collect();
+        if own.iter().all(Vec::is_empty) && cause != CauseId::UNDETERMINED {
+            // A cause of the administrator's own rules that has no text yet.
+            return self.cause(tag, CauseId::UNDETERMINED, name, holding, context);
+        }
+        own.iter().find_map(|it| self.fill_from(it, name, holding, context)).unwrap_or_default()
+    }
+
+    /// A section of the frame, filled; the language's own, else English, else empty.
+    pub(super) fn frame(&self, tag: &str, name: &str, holding: &Conditions, context: &Value) -> String {
+        [tag, "en"]
+            .iter()
+            .find_map(|tag| self.fill_from(&self.frame_sections(tag), name, holding, context))
+            .unwrap_or_default()
+    }
+
+    fn fill_from(&self, sections: &[Section<'_>], name: &str, holding: &Conditions, context: &Value) -> Option<String> {
+        let section = section::choose(sections, name, holding)?;
+        // A template that fails on one case although `check` passed it falls back to the next language.
+        self.environment.render_str(section.body, context).ok()
+    }
+
+    /// A template of the frame's HTML, with escaping.
+    pub(super) fn html(&self, context: &Value) -> Result<String, minijinja::Error> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL * 50));
+        environment.set_syntax(syntax());
+        let template = self
+            .overlay
+            .get("frame.html")
+            .map_or_else(|| catalogue::file("frame.html").unwrap_or_default(), String::as_str);
+        environment.render_named_str("frame.html", template, context)
+    }
+}
+
+/// A line that holds a `{% … %}` alone leaves nothing behind.
+fn syntax() -> SyntaxConfig {
+    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default()
+}
+
+enum Place<'p> {
+    Cause(&'p str),
+    Frame,
+}
+
+/// What a path below the directory is for, and its language.
+fn place(path: &str) -> Option<(Place<'_>, &str)> {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts[..] {
+        ["causes", cause, file] => Some((Place::Cause(cause), file.strip_suffix(".md")?)),
+        ["languages", tag, file] => file.strip_suffix(".md").map(|_| (Place::Frame, tag)),
+        _ => None,
+    }
+}
+
+fn over<'t>(own: Vec<Section<'t>>, ours: Vec<Section<'t>>) -> Vec<Section<'t>> {
+    let names: BTreeSet<&str> = own.iter().map(|it| it.name).collect();
+    let kept: Vec<_> = ours.into_iter().filter(|it| !names.contains(it.name)).collect();
+    own.into_iter().chain(kept).collect()
+}
+
+/// Each cause that ships, with its English text.
+pub(super) fn causes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    catalogue::folder("causes").filter_map(|(path, text)| {
+        let cause = path.strip_prefix("causes/")?.strip_suffix("/en.md")?;
+        Some((cause, text))
+    })
+}
+
+fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
+    known.min_by_key(|it| strsim::damerau_levenshtein(it, name)).unwrap_or_default().to_owned()
+}
