@@ -2,5 +2,10 @@
 //!
 //! `harness` starts them on loopback addresses of their own; each other module is one group of stories.
 
+mod explained;
 mod harness;
+mod hostile;
+mod lifecycle;
+mod outage;
+mod secured;
 mod servers;

@@ -183,6 +183,15 @@ impl Daemon {
 
     /// Starts it.
     pub(crate) fn spawn(config: &Config) -> Self {
+        Self::spawn_with(config, &[])
+    }
+
+    /// Starts it under a watchdog that wants to hear of it so often.
+    pub(crate) fn spawn_watched(config: &Config, watchdog: Duration) -> Self {
+        Self::spawn_with(config, &[("WATCHDOG_USEC", watchdog.as_micros().to_string())])
+    }
+
+    fn spawn_with(config: &Config, environment: &[(&str, String)]) -> Self {
         let socket = config.path("notify");
         let _ = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).expect("our own directory");
@@ -191,6 +200,7 @@ impl Daemon {
         let sink = File::options().create(true).append(true).open(&log).expect("our own directory");
         let mut command = command(PROGRAM);
         command.arg("run").arg("--config").arg(config.file());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.env("NOTIFY_SOCKET", &socket).env("NO_COLOR", "1").env_remove("JOURNAL_STREAM");
         command.stdout(sink.try_clone().expect("a file")).stderr(Stdio::from(sink));
         Self { process: Process::start("whybounced run", &mut command), notify, log }
@@ -244,6 +254,11 @@ impl Daemon {
     /// Whether it still runs.
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.ended().is_none()
+    }
+
+    /// Its arguments, as everybody on the machine can read them.
+    pub(crate) fn command_line(&self) -> String {
+        fs::read_to_string(format!("/proc/{}/cmdline", self.process.pid())).expect("it runs")
     }
 
     /// The most memory it ever held, in MiB (`VmHWM`).

@@ -3,6 +3,7 @@
 //! Each test process has a loopback address of its own (`address`), so that no two of them can want
 //! the same port. Nothing here sleeps where something can be waited for.
 
+mod company;
 mod daemon;
 mod dovecot;
 mod mailbox;
@@ -22,6 +23,7 @@ use std::{
 };
 
 pub(crate) use self::{
+    company::{BOUNCES, CHEN, Company, LI, WHY},
     daemon::{Config, Daemon, Outcome, run},
     dovecot::{Dovecot, MASTER, MASTER_PASSWORD, PASSWORD},
     mailbox::{Maildir, StoredMail},

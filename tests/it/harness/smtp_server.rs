@@ -38,6 +38,8 @@ pub(crate) enum Answer {
     Disconnect,
     /// The message is taken, and the connection closed before the answer.
     AcceptThenDisconnect,
+    /// The message is taken, and nothing is said any more.
+    AcceptThenSilence,
     /// Nothing more is said until the client goes.
     Silence,
 }
@@ -178,10 +180,11 @@ fn converse(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             Step::Data => {
                 let text = body(&mut lines)?;
                 let accepted = Accepted { from: from.clone(), to: to.clone(), text };
-                let lost = matches!(rule(state, Step::Dot, &accepted.text), Some(Answer::AcceptThenDisconnect));
-                if lost {
-                    lock(state).accepted.push(accepted);
-                    return out.shutdown(std::net::Shutdown::Both);
+                if matches!(
+                    rule(state, Step::Dot, &accepted.text),
+                    Some(Answer::AcceptThenDisconnect | Answer::AcceptThenSilence)
+                ) {
+                    lock(state).accepted.push(accepted.clone());
                 }
                 if answer(&mut out, &mut lines, state, Step::Dot, &accepted.text, "250 2.0.0 queued")? {
                     lock(state).accepted.push(accepted);
@@ -207,7 +210,7 @@ fn answer(
             out.write_all(format!("{reply}\r\n").as_bytes())?;
             Ok(reply.starts_with(['2', '3']))
         }
-        Some(Answer::Silence) => {
+        Some(Answer::Silence | Answer::AcceptThenSilence) => {
             std::io::copy(&mut lines.by_ref(), &mut std::io::sink())?;
             Err(std::io::ErrorKind::ConnectionAborted.into())
         }
