@@ -1,12 +1,61 @@
 //! Hands over messages from IMAP folders, Maildirs and standard input, and carries out what became of each.
 //!
-//! It decides nothing, and touches a mailbox only with a `Recorded` in hand.
+//! It decides nothing, and touches a mailbox only with a `Recorded` in hand. The caller owns tasks,
+//! waiting and backpressure; a [`Mailbox`] only does what it is told, in this order:
+//!
+//! ```text
+//! let mut mailbox = Mailbox::new(settings);
+//! loop {                                          // one task per mailbox
+//!     mailbox.connect().await?                    // Err: log it, backoff.failed(…), sleep, again
+//!     loop {
+//!         for folder in mailbox.folders() {
+//!             loop {
+//!                 let scan = mailbox.scan(&folder, cursor, since).await?;
+//!                 for found in &scan.found {      // reserve a slot first, then fetch
+//!                     if let Some(message) = mailbox.fetch(found).await? { …record it… }
+//!                     mailbox.settle(&recorded, outcome).await?;   // at once or any time later
+//!                 }
+//!                 // once all of scan.found is on record: keep scan.cursor
+//!                 if !scan.more { break }
+//!             }
+//!         }
+//!         backoff.worked();
+//!         match mailbox.wait(&cancel).await? { Wake::Stopped => break, Wake::News | Wake::Poll => {} }
+//!     }
+//! }
+//! mailbox.close().await;                          // LOGOUT
+//! ```
+//!
+//! Every error but `Kind::Folder` has dropped the session: `connect` again. `Kind::Folder` is one
+//! folder's trouble (missing, read-only): go on with the others. Only `wait` may be cancelled, by
+//! its token; dropping the future of another call drops the session with it.
 
-use std::{path::PathBuf, time::Duration};
+pub mod backoff;
+pub mod candidate;
+mod error;
+pub mod imap;
+pub mod maildir;
+pub mod pipe;
+mod stitch;
 
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use jiff::Timestamp;
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
-use crate::{mail::Role, net::Endpoint};
+use crate::{
+    mail::{MessageRef, RawMessage, Recorded, Role},
+    net::Endpoint,
+};
+
+pub use error::{Error, Kind};
+
+/// Of a larger message only the head is fetched, and the report part where it lies beyond.
+pub const HEAD: usize = 256 * 1024;
+
+/// A scan hands over at most this many messages, the oldest first.
+pub const SCAN_LIMIT: usize = 500;
 
 /// What is done to a message once it is on record (`after`).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,4 +111,200 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// What is done to a recorded message that was a bounce.
     pub after: After,
+}
+
+/// How far a folder has been worked off: all UIDs up to `uid` are on record (RFC 9051 §2.3.1.1).
+/// As text `UIDVALIDITY:UID`, which is also a message's key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Cursor {
+    /// The folder's numbering; another one makes the cursor void.
+    pub uid_validity: u32,
+    /// The last UID.
+    pub uid: u32,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.uid_validity, self.uid)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fields = text.split_once(':').and_then(|(validity, uid)| Some((validity.parse().ok()?, uid.parse().ok()?)));
+        let (uid_validity, uid) = fields.ok_or_else(|| format!("`{text}` is not UIDVALIDITY:UID"))?;
+        Ok(Self { uid_validity, uid })
+    }
+}
+
+/// A message that is there and not yet fetched.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Found {
+    /// Where it lies.
+    pub reference: MessageRef,
+    /// Its whole size in octets, as the server says.
+    pub size: u64,
+    /// When the server received it; the epoch where that cannot be read.
+    pub received: Timestamp,
+}
+
+/// What one look into a folder found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Scan {
+    /// Messages beyond the cursor, oldest first; of a member's mailbox the likely bounces only.
+    pub found: Vec<Found>,
+    /// Where the folder stands once all of `found` is on record; `None` for a Maildir.
+    pub cursor: Option<Cursor>,
+    /// There is more: scan again with `cursor`.
+    pub more: bool,
+    /// The server has numbered the folder anew, so that the given cursor meant nothing.
+    pub renumbered: bool,
+}
+
+/// What a recorded message was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// A bounce, or a request about one: `after` is carried out.
+    Bounce,
+    /// Anything else: left exactly as it is.
+    Other,
+}
+
+/// How `after` was carried out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Settled {
+    /// As configured.
+    Done,
+    /// It was to be moved, but the server can do so only by expunging other people's deletions:
+    /// it has `\Seen` instead.
+    MarkedInstead,
+    /// The folder was numbered anew since; nothing was touched.
+    Stale,
+}
+
+/// Why `wait` returned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wake {
+    /// The server says that something is new.
+    News,
+    /// It is time to look.
+    Poll,
+    /// The token was cancelled.
+    Stopped,
+}
+
+/// One mailbox at work. One connection object per account, never shared.
+#[derive(Debug)]
+pub enum Mailbox {
+    /// An IMAP account.
+    Imap(imap::Account),
+    /// A Maildir.
+    Maildir(maildir::Maildir),
+}
+
+impl Mailbox {
+    /// Nothing is opened yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        match settings.place {
+            Place::Imap { endpoint, login, folders, idle } => Self::Imap(imap::Account::new(imap::Settings {
+                name: settings.name,
+                endpoint,
+                login,
+                folders,
+                idle,
+                role: settings.role,
+                poll_interval: settings.poll_interval,
+                after: settings.after,
+            })),
+            Place::Maildir(path) => Self::Maildir(maildir::Maildir::new(
+                settings.name,
+                path,
+                settings.role,
+                settings.poll_interval,
+                settings.after,
+            )),
+        }
+    }
+
+    /// Connects and logs in; a session that is there already is kept.
+    ///
+    /// # Errors
+    /// Unreachable, untrusted, refused: see [`Kind`].
+    pub async fn connect(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Imap(it) => it.connect().await,
+            Self::Maildir(it) => it.open().await,
+        }
+    }
+
+    /// The folders to scan, decoded names.
+    #[must_use]
+    pub fn folders(&self) -> Vec<String> {
+        match self {
+            Self::Imap(it) => it.folders().to_vec(),
+            Self::Maildir(_) => vec![maildir::FOLDER.to_owned()],
+        }
+    }
+
+    /// Looks for messages beyond `cursor`. Without a cursor, or when the folder was numbered anew,
+    /// for those received since `since`, a day earlier to be safe (IMAP knows whole days only).
+    ///
+    /// # Errors
+    /// The folder, or the session, is lost.
+    pub async fn scan(
+        &mut self,
+        folder: &str,
+        cursor: Option<Cursor>,
+        since: Option<Timestamp>,
+    ) -> Result<Scan, Error> {
+        match self {
+            Self::Imap(it) => it.scan(folder, cursor, since).await,
+            Self::Maildir(it) => it.scan().await,
+        }
+    }
+
+    /// Fetches one message without marking it read; `None` if it has gone meanwhile.
+    ///
+    /// # Errors
+    /// The folder, or the session, is lost.
+    pub async fn fetch(&mut self, found: &Found) -> Result<Option<RawMessage>, Error> {
+        match self {
+            Self::Imap(it) => it.fetch(found).await,
+            Self::Maildir(it) => it.fetch(found).await,
+        }
+    }
+
+    /// Carries out `after` on a message that is on record; done again, it does no harm.
+    ///
+    /// # Errors
+    /// The folder, or the session, is lost.
+    pub async fn settle(&mut self, recorded: &Recorded, outcome: Outcome) -> Result<Settled, Error> {
+        match self {
+            Self::Imap(it) => it.settle(recorded, outcome).await,
+            Self::Maildir(it) => it.settle(recorded, outcome).await,
+        }
+    }
+
+    /// Waits for news: by IDLE on the first folder where the server can, and never longer than the
+    /// poll interval. Returns at once when `cancel` is cancelled.
+    ///
+    /// # Errors
+    /// The session is lost.
+    pub async fn wait(&mut self, cancel: &CancellationToken) -> Result<Wake, Error> {
+        match self {
+            Self::Imap(it) => it.wait(cancel).await,
+            Self::Maildir(it) => Ok(it.wait(cancel).await),
+        }
+    }
+
+    /// Says goodbye, within two seconds.
+    pub async fn close(&mut self) {
+        match self {
+            Self::Imap(it) => it.close().await,
+            Self::Maildir(_) => {}
+        }
+    }
 }

@@ -1,0 +1,141 @@
+//! Waits for news by IDLE (RFC 2177), and by the clock in any case.
+//!
+//! Every line of the IDLE is seen here, from the command to its tagged end, so that no EXISTS is
+//! lost; keep-alive lines do not push our own deadline back. Cancelling ends the waiting, never
+//! the protocol: DONE is said and its answer read.
+
+use std::time::Duration;
+
+use async_imap::imap_proto::{MailboxDatum, Response};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Account, Session,
+    wire::{Command, Fault},
+};
+use crate::source::{Error, Wake};
+
+/// IDLE is begun anew well before the 29 minutes of RFC 2177 §3, and a session without IDLE is
+/// kept alive.
+const RENEW: Duration = Duration::from_mins(20);
+/// The server answers IDLE and DONE at once or not at all.
+const PROMPT: Duration = Duration::from_secs(10);
+/// At the end nobody waits longer for the answer to DONE.
+const AT_THE_END: Duration = Duration::from_secs(2);
+
+/// What ended one IDLE.
+enum Idled {
+    News,
+    Deadline,
+    Stopped,
+    /// The server does not do what it promised.
+    Refused,
+}
+
+impl Account {
+    pub(in crate::source) async fn wait(&mut self, cancel: &CancellationToken) -> Result<Wake, Error> {
+        let mut session = self.take()?;
+        let result = self.wait_in(&mut session, cancel).await;
+        self.keep(session, result)
+    }
+
+    async fn wait_in(&mut self, session: &mut Session, cancel: &CancellationToken) -> Result<Wake, Error> {
+        let poll = Instant::now() + self.settings.poll_interval;
+        let first = self.settings.folders.first().cloned().unwrap_or_default();
+        let mut idle = self.settings.idle && !self.idle_is_broken && session.capabilities.has("IDLE");
+        if idle && session.selected.as_ref().is_none_or(|it| it.folder != first) {
+            // Something may have come while another folder was looked at.
+            match session.has_beyond(&self.settings, &first, self.scanned.get(&first)).await {
+                Ok(true) => return Ok(Wake::News),
+                Ok(false) => {}
+                Err(error) if error.session_lives() => idle = false,
+                Err(error) => return Err(error),
+            }
+        }
+        loop {
+            let until = poll.min(Instant::now() + RENEW);
+            if idle {
+                match session.idle(until, cancel).await {
+                    Ok(Idled::News) => return Ok(Wake::News),
+                    Ok(Idled::Stopped) => return Ok(Wake::Stopped),
+                    Ok(Idled::Deadline) => {}
+                    Ok(Idled::Refused) => {
+                        self.idle_is_broken = true;
+                        idle = false;
+                        tracing::warn!(mailbox = %self.settings.name, "the server refuses IDLE: polling instead");
+                    }
+                    Err(fault) => {
+                        self.idle_is_broken |= matches!(fault, Fault::TimedOut(_));
+                        return Err(self.settings.error("IDLE", fault));
+                    }
+                }
+            } else {
+                tokio::select! {
+                    () = cancel.cancelled() => return Ok(Wake::Stopped),
+                    () = sleep_until(until) => {}
+                }
+            }
+            if Instant::now() >= poll {
+                return Ok(Wake::Poll);
+            }
+            if !idle {
+                let noop = session.run(&self.settings, &Command::new("NOOP"), &mut |_| ()).await;
+                noop.map_err(|fault| self.settings.error("NOOP", fault))?;
+            }
+        }
+    }
+}
+
+impl Session {
+    async fn idle(&mut self, until: Instant, cancel: &CancellationToken) -> Result<Idled, Fault> {
+        let mut news = false;
+        let begun = async {
+            let tag = self.wire.begin(&Command::new("IDLE"), &mut |it| news |= is_news(it)).await?;
+            self.wire.go_ahead(&tag, &mut |it| news |= is_news(it)).await.map(|()| tag)
+        };
+        let tag = match timeout(PROMPT, begun).await {
+            Ok(Ok(tag)) => tag,
+            Ok(Err(Fault::Refused(_))) => return Ok(Idled::Refused),
+            Ok(Err(fault)) => return Err(fault),
+            Err(_) => return Err(Fault::TimedOut(PROMPT)),
+        };
+        let mut ended = Idled::Deadline;
+        while !news {
+            let line = self.wire.read_until(until, |response| match response {
+                // The server has ended the IDLE of its own accord: idling on would be a hot loop.
+                Response::Done { tag: found, .. } if found.0 == tag => None,
+                other => Some(is_news(other)),
+            });
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => { ended = Idled::Stopped; break }
+                line = line => match line? {
+                    Some(Some(found)) => news = found,
+                    Some(None) => return Ok(Idled::Refused),
+                    None => break,
+                },
+            }
+        }
+        if news {
+            ended = Idled::News;
+        }
+        let patience = if matches!(ended, Idled::Stopped) { AT_THE_END } else { PROMPT };
+        let done = async {
+            self.wire.write_line(b"DONE").await?;
+            self.wire.finish(&tag, &mut |it| news |= is_news(it)).await
+        };
+        match timeout(patience, done).await {
+            Ok(Ok(())) => {}
+            Ok(Err(Fault::Refused(_))) => return Ok(Idled::Refused),
+            Ok(Err(fault)) => return Err(fault),
+            Err(_) => return Err(Fault::TimedOut(patience)),
+        }
+        Ok(if news && matches!(ended, Idled::Deadline) { Idled::News } else { ended })
+    }
+}
+
+/// New messages; flags and expunges of others are no news to us.
+fn is_news(response: &Response<'_>) -> bool {
+    matches!(response, Response::MailboxData(MailboxDatum::Exists(_) | MailboxDatum::Recent(_)))
+}
