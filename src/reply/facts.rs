@@ -1,6 +1,6 @@
 //! What the templates may name: the facts of one case, as words in one language.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use jiff::{SignedDuration, Timestamp};
 use minijinja::{Value, value::Serde};
@@ -77,6 +77,13 @@ pub(super) struct Facts {
     list: Option<String>,
     link: Option<String>,
     ip: Option<String>,
+    /// Whether `ip` is an IPv6 address.
+    ip_six: bool,
+    /// The name whose PTR record belongs to `ip`.
+    reverse_name: Option<String>,
+    /// Our domain's SPF record as it is, and as it should be with `ip`.
+    spf_now: Option<String>,
+    spf_new: Option<String>,
     hops: Option<u32>,
     hop_limit: Option<u32>,
     // the original and its author
@@ -369,9 +376,18 @@ impl<'a> Frame<'a> {
         });
         holding.set("list known", facts.list.is_some());
         let looked_up = |it: &&crate::evidence::Observation| matches!(it.check.as_str(), "ptr" | "blocklist" | "helo");
-        let checked =
-            finding.observations.iter().find(looked_up).and_then(|it| it.subject.parse::<std::net::IpAddr>().ok());
-        facts.ip = of_words.ip.or(checked).map(|it| it.to_string());
+        let checked = finding.observations.iter().find(looked_up).and_then(|it| it.subject.parse::<IpAddr>().ok());
+        let ip = of_words.ip.or(checked);
+        facts.ip = ip.map(|it| it.to_string());
+        facts.ip_six = ip.is_some_and(|it| it.is_ipv6());
+        facts.reverse_name = ip.map(reverse_name);
+        let records = finding.observations.iter().filter(|it| it.check == "spf").filter_map(|it| match &it.answer {
+            Answer::Found(records) => Some(records),
+            Answer::NoRecord | Answer::NoSuchName | Answer::Unavailable(_) => None,
+        });
+        let unquoted = |it: &String| safe::line(it.trim_matches('"'), 450);
+        facts.spf_now = records.flatten().map(unquoted).find(|it| it.to_ascii_lowercase().starts_with("v=spf1"));
+        facts.spf_new = Some(spf_with(facts.spf_now.as_deref(), ip));
     }
 
     /// Who says so and how sure that is; then the reason, which may name any other fact.
@@ -508,6 +524,38 @@ fn typed_addresses(bounce: &Bounce, plan: &ReplyPlan) -> Vec<Mailbox> {
         }
     }
     typed
+}
+
+/// RFC 1035 §3.5, RFC 3596 §2.5.
+fn reverse_name(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(it) => {
+            let [a, b, c, d] = it.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa.")
+        }
+        IpAddr::V6(it) => {
+            let nibbles = it.octets().into_iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
+            nibbles.map(|it| format!("{it:x}.")).collect::<String>() + "ip6.arpa."
+        }
+    }
+}
+
+/// The SPF record with the address allowed (RFC 7208 §4.6.1: terms are read from the left, so it
+/// stands before `all`). Without one, a cautious first record.
+fn spf_with(now: Option<&str>, ip: Option<IpAddr>) -> String {
+    let term = match ip {
+        Some(IpAddr::V4(it)) => format!("ip4:{it}"),
+        Some(IpAddr::V6(it)) => format!("ip6:{it}"),
+        None => "ip4:(IP)".to_owned(),
+    };
+    let mut terms: Vec<&str> = now.unwrap_or("v=spf1 mx ~all").split_whitespace().collect();
+    if !terms.contains(&term.as_str()) {
+        let at = terms
+            .iter()
+            .position(|it| it.trim_start_matches(['+', '-', '~', '?']) == "all" || it.starts_with("redirect="));
+        terms.insert(at.unwrap_or(terms.len()), &term);
+    }
+    terms.join(" ")
 }
 
 /// The queue id in a Received field: the word after `id` (RFC 5321 §4.4).
