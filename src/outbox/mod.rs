@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::reply::Reply;
 
+mod channel;
+
+pub use channel::Paused;
+
 /// Where an outbox row stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -23,6 +27,12 @@ pub enum State {
     Failed,
     /// Held: breaker, or by hand.
     Held,
+    /// In doubt twice (`design.md` §8.3): ended, may have been delivered.
+    InDoubt,
+    /// Rendered in `dry_run`; sent only by `journal retry`, or when a further bounce comes in live mode.
+    DryRun,
+    /// Held by the breaker and told in a digest instead.
+    Digested,
 }
 
 /// One row claimed for one attempt: already counted, and the next one already dated.

@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::mail::{Language, Mailbox, MessageId, ReferenceId};
 
+mod candidate;
+mod decide;
+mod origin;
+mod settings;
+
+pub use candidate::{Candidate, Failure, candidate};
+pub use decide::{Incoming, decide};
+pub use settings::SettingsError;
+
 /// Why nobody is answered; names as in `design.md` §3.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,6 +64,9 @@ pub enum Suppression {
 pub enum HoldReason {
     /// The breaker is open: too many answers fell due at once.
     Breaker,
+    /// `policy.mode = "dry_run"`, and nothing else speaks against answering: the explanation is
+    /// rendered and kept, and goes out only by `journal retry`. Shown as the reason `dry_run`.
+    DryRun,
 }
 
 /// What to do about one bounce.
@@ -115,6 +127,19 @@ pub struct ReplyPlan {
     pub asked: bool,
     /// Earliest time to send: now, or the end of `policy.gather`.
     pub not_before: Timestamp,
+    /// An explanation of this original waits unsent: it is rendered anew with this bounce added.
+    pub gathers: Option<Gathering>,
+}
+
+/// An explanation that waits in the outbox and may still take in a further bounce (`design.md` §8.7).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Gathering {
+    /// The outbox row.
+    pub row: i64,
+    /// Its version when it was read; another version at writing time means to read again.
+    pub version: i64,
+    /// Its sequence, which the plan keeps.
+    pub sequence: u32,
 }
 
 /// `policy.mode`.
@@ -224,4 +249,8 @@ pub struct History {
     pub sent_in_all: u32,
     /// The breaker is open.
     pub breaker_open: bool,
+    /// What was explained of this identity already: recipient and what became of it.
+    pub explained_failures: Vec<Failure>,
+    /// The explanation of this identity that still waits unsent, if any.
+    pub gathering: Option<Gathering>,
 }

@@ -173,6 +173,7 @@ pub fn preview_plan(bounce: &Bounce, languages: Vec<Language>, now: Timestamp) -
         grounds: vec![Ground::NoProofAsked],
         asked: bounce.forwarded_by.is_some(),
         not_before: now,
+        gathers: None,
     }
 }
 

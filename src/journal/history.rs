@@ -1,0 +1,140 @@
+//! What is known already about an original, a person, and the whole outbox.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Error, Journal, Known,
+    database::{Tx, values},
+    identity_hash,
+};
+use crate::{
+    bounce::{Bounce, Recognition},
+    evidence::Finding,
+    mail::MessageId,
+    policy::{self, Candidate, Failure, Gathering, Limit},
+};
+
+/// Rows that count as explanations given or owed; a dry run's do not.
+pub(super) const COUNTED: &str = "kind = 'explanation' AND state NOT IN ('dry_run')";
+
+impl Journal {
+    /// The facts that `policy::decide` needs about one message.
+    pub async fn history(
+        &self,
+        candidate: Option<&Candidate>,
+        settings: &policy::Settings,
+        content: &str,
+        now: Timestamp,
+    ) -> Result<Known, Error> {
+        let mut tx = self.database.read().await?;
+        let mut known = Known::default();
+        let id = candidate.and_then(|it| it.bounce_message_id.as_ref());
+        known.history.bounce_seen = bounce_seen(&mut tx, content, id, None).await?;
+        let Some(candidate) = candidate else { return Ok(known) };
+        let history = &mut known.history;
+        if let Some(original) = &candidate.original {
+            let sql = "SELECT COUNT(*) AS n FROM message WHERE original_message_id = $1 AND proven = 1";
+            history.journal_knows_original = tx.number(sql, values![original.as_str()]).await? > 0;
+        }
+        let identity = identity_hash(&candidate.identity);
+        let sql = "SELECT id, sequence, version, state, attempts FROM outbox WHERE identity = $1 ORDER BY sequence";
+        for row in tx.rows(sql, values![identity.as_str()]).await? {
+            let sequence = row.count("sequence")?;
+            let waits = matches!(row.text("state")?.as_str(), "due" | "held" | "dry_run") && row.int("attempts")? == 0;
+            history.explained.push(sequence);
+            history.gathering = waits
+                .then(|| Ok::<_, Error>(Gathering { row: row.int("id")?, version: row.int("version")?, sequence }))
+                .transpose()?;
+        }
+        for (bounce, _) in
+            cases(&mut tx, "m.identity = $1 AND m.outbox IS NOT NULL", values![identity.as_str()]).await?
+        {
+            history.explained_failures.extend(
+                bounce.recipients.iter().map(|it| Failure { recipient: it.final_recipient.clone(), action: it.action }),
+            );
+        }
+        let person = candidate.addressee.to_string().to_lowercase();
+        history.sent_to_person =
+            sent_to_person(&mut tx, &person, candidate.asked, settings.person_limit(candidate.asked), now).await?;
+        history.sent_in_all = sent_in_all(&mut tx, settings.limit_total, now).await?;
+        history.breaker_open = super::memory::breaker(&mut tx).await?.is_some();
+        if let Some(gathering) = known.history.gathering {
+            known.earlier = cases(&mut tx, "m.outbox = $1", values![gathering.row]).await?;
+        }
+        Ok(known)
+    }
+}
+
+/// Whether this bounce was recorded under another reference already.
+pub(super) async fn bounce_seen(
+    tx: &mut Tx,
+    content: &str,
+    id: Option<&MessageId>,
+    but: Option<i64>,
+) -> Result<bool, Error> {
+    let id = id.map(MessageId::as_str);
+    let sql = "SELECT COUNT(*) AS n FROM message WHERE (content_hash = $1 OR bounce_message_id = $2) AND id <> $3";
+    Ok(tx.number(sql, values![content, id, but.unwrap_or(-1)]).await? > 0)
+}
+
+pub(super) async fn sent_to_person(
+    tx: &mut Tx,
+    person: &str,
+    asked: bool,
+    limit: Limit,
+    now: Timestamp,
+) -> Result<u32, Error> {
+    let Some(since) = since(limit, now) else { return Ok(0) };
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT COUNT(*) AS n FROM outbox WHERE person = $1 AND asked = $2 AND created > $3 AND {COUNTED}"
+    ));
+    Ok(u32::try_from(tx.number(sql, values![person, asked, since]).await?).unwrap_or(u32::MAX))
+}
+
+pub(super) async fn sent_in_all(tx: &mut Tx, limit: Limit, now: Timestamp) -> Result<u32, Error> {
+    let Some(since) = since(limit, now) else { return Ok(0) };
+    let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM outbox WHERE created > $1 AND {COUNTED}"));
+    Ok(u32::try_from(tx.number(sql, values![since]).await?).unwrap_or(u32::MAX))
+}
+
+/// When a limit's period began; `None`: there is no limit.
+fn since(limit: Limit, now: Timestamp) -> Option<Timestamp> {
+    match limit {
+        Limit::PerPeriod { period, .. } => Some(before(now, period)),
+        Limit::Off => None,
+    }
+}
+
+pub(super) fn before(now: Timestamp, period: SignedDuration) -> Timestamp {
+    now.checked_sub(period).unwrap_or(Timestamp::MIN)
+}
+
+/// The bounces of some messages with their findings, oldest first.
+async fn cases(
+    tx: &mut Tx,
+    condition: &str,
+    values: Vec<super::database::Value>,
+) -> Result<Vec<(Bounce, Vec<Finding>)>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT m.id AS id, r.recognition AS recognition FROM message m JOIN report r ON r.message = m.id \
+         WHERE {condition} ORDER BY m.id LIMIT 50"
+    ));
+    let mut cases = Vec::new();
+    for row in tx.rows(sql, values).await? {
+        let bounce = match row.json::<Recognition>("recognition")? {
+            Recognition::Bounce(bounce) => bounce,
+            Recognition::NotABounce(other) => match other.quoted {
+                Some(bounce) => *bounce,
+                None => continue,
+            },
+        };
+        cases.push((bounce, findings(tx, row.int("id")?).await?));
+    }
+    Ok(cases)
+}
+
+/// The findings of one message, in the report's order.
+pub(super) async fn findings(tx: &mut Tx, message: i64) -> Result<Vec<Finding>, Error> {
+    let sql = "SELECT finding FROM finding WHERE message = $1 ORDER BY position";
+    tx.rows(sql, values![message]).await?.iter().map(|row| row.json("finding")).collect()
+}

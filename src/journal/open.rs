@@ -1,0 +1,136 @@
+//! Opening a journal: the file and its modes, the lock, the owner, the pools, the migrations.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use secrecy::ExposeSecret as _;
+use sqlx::{
+    PgPool, SqlSafeStr as _,
+    migrate::{Migration, MigrationType, Migrator},
+    postgres::PgPoolOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Access, Error, Journal, Settings, database::Database};
+
+/// Waits for another process's write lock.
+const BUSY: Duration = Duration::from_secs(10);
+/// Readers side by side.
+const READERS: u32 = 4;
+
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "journal", include_str!("migrations/0001_journal.sql"))];
+
+/// Opens the journal that `settings` name.
+pub(super) async fn open(settings: &Settings, access: Access) -> Result<Journal, Error> {
+    let url = settings.url.expose_secret();
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+        return open_sqlite(&path, access).await;
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return open_postgres(url, access).await;
+    }
+    Err(Error::Url { why: "it begins with neither".to_owned() })
+}
+
+async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
+    let lock = prepare(path, access)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .foreign_keys(true)
+        .create_if_missing(false);
+    let writer = match access {
+        Access::Daemon | Access::Write => {
+            let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+            migrator("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB").run(&pool).await?;
+            Some(pool)
+        }
+        Access::Read => None,
+    };
+    let reader = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .min_connections(0)
+        .idle_timeout(Duration::from_mins(1))
+        .connect_with(options.read_only(true))
+        .await?;
+    Ok(Journal { database: Database::Sqlite { writer, reader }, _lock: lock.map(Arc::new) })
+}
+
+async fn open_postgres(url: &str, access: Access) -> Result<Journal, Error> {
+    let unusable = |_| Error::Url { why: "the address of the PostgreSQL server cannot be read".to_owned() };
+    let options = url.parse::<sqlx::postgres::PgConnectOptions>().map_err(unusable)?;
+    let pool: PgPool =
+        PgPoolOptions::new().max_connections(READERS).acquire_timeout(BUSY).connect_with(options).await?;
+    let writable = access != Access::Read;
+    if writable {
+        migrator("BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY", "BYTEA").run(&pool).await?;
+    }
+    Ok(Journal { database: Database::Postgres { pool, writable }, _lock: None })
+}
+
+/// The migrations in the database's own words.
+fn migrator(id_column: &str, bytes: &str) -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|(version, name, text)| {
+        let text = text.replace("ID_COLUMN", id_column).replace(" BYTES", &format!(" {bytes}"));
+        let sql = sqlx::AssertSqlSafe(text).into_sql_str();
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+/// Makes directory and file where they are missing (0700 and 0600, nothing existing is changed),
+/// refuses another user's journal, and takes the daemon's lock.
+fn prepare(path: &Path, access: Access) -> Result<Option<File>, Error> {
+    let failed = |at: &Path| {
+        let at = at.to_owned();
+        move |source| Error::File { path: at, source }
+    };
+    if access == Access::Read {
+        if !path.exists() {
+            return Err(Error::Missing { path: path.to_owned() });
+        }
+        refuse_strangers(path)?;
+        return Ok(None);
+    }
+    if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty() && !it.exists()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory))?;
+    }
+    if path.exists() {
+        refuse_strangers(path)?;
+    }
+    let create = |at: &Path| OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(at);
+    create(path).map_err(failed(path))?;
+    if access != Access::Daemon {
+        return Ok(None);
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let lock = create(&name).map_err(failed(&name))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: name }),
+        Err(TryLockError::Error(source)) => Err(Error::File { path: name, source }),
+    }
+}
+
+/// SQLite's WAL files belong to who touches them (`design.md` §8.11). Root alone may read them
+/// without harm only as their owner, too.
+fn refuse_strangers(path: &Path) -> Result<(), Error> {
+    let metadata = fs::metadata(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+    // The owner of /proc/self is the effective user: no call into C for that.
+    let Ok(ours) = fs::metadata("/proc/self").map(|it| it.uid()) else { return Ok(()) };
+    if metadata.uid() == ours {
+        return Ok(());
+    }
+    let line = std::env::args().collect::<Vec<_>>().join(" ");
+    Err(Error::Owner { path: path.to_owned(), owner: metadata.uid(), group: metadata.gid(), ours, line })
+}

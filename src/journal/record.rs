@@ -1,0 +1,339 @@
+//! The single transaction (`design.md` §1): all of one message, or nothing.
+//!
+//! Writers come one after the other (`database`), so what is checked here still holds at the
+//! commit: that the message is new, that nobody was faster with the same original, and that the
+//! limits leave room.
+
+use jiff::Timestamp;
+
+use super::{
+    Error, Journal, JournalEntry, Recording, Step,
+    database::{Tx, json, values},
+    history::{bounce_seen, sent_in_all, sent_to_person},
+    identity_hash,
+    memory::check_breaker,
+};
+use crate::{
+    bounce::{Action, Bounce, Recognition},
+    mail::{MessageId, MessageRef, Recorded, Role},
+    policy::{self, Decision, HoldReason, ReplyPlan, Suppression},
+    reply::Reply,
+};
+
+/// Whoever did a step: the daemon itself. `journal retry` names the person's command.
+const DAEMON: &str = "whybounced";
+
+impl Journal {
+    /// Commits one message with everything about it. Only its return lets the mailbox be touched.
+    pub async fn record(&self, it: &JournalEntry<'_>, settings: &policy::Settings) -> Result<Recording, Error> {
+        let mut tx = self.database.write().await?;
+        if let Some((id, decision)) = id_of(&mut tx, it.reference).await? {
+            return Ok(done(it.reference, id, decision));
+        }
+        let decision = match recheck(&mut tx, it, settings).await? {
+            Some(decision) => decision,
+            None => return Ok(Recording::Conflict),
+        };
+        let outbox = match (&decision, it.reply) {
+            (Decision::Reply(plan), Some(reply)) => queue(&mut tx, it, plan, reply, "due").await?,
+            (Decision::Hold(HoldReason::Breaker, plan), Some(reply)) => queue(&mut tx, it, plan, reply, "held").await?,
+            (Decision::Hold(HoldReason::DryRun, plan), Some(reply)) => {
+                queue(&mut tx, it, plan, reply, "dry_run").await?
+            }
+            (Decision::Suppress(_), _) | (_, None) => Queued::No,
+        };
+        let row = match outbox {
+            Queued::Row(row) => Some(row),
+            Queued::No => None,
+            Queued::Conflict => return Ok(Recording::Conflict),
+        };
+        let id = insert_message(&mut tx, it, &decision, row).await?;
+        entry(&mut tx, Some(id), row, it.at, Step::Recorded, Some(it.catalogue_version), "").await?;
+        if row.is_some() {
+            check_breaker(&mut tx, settings, it.at).await?;
+        }
+        tx.commit().await?;
+        Ok(done(it.reference, id, decision))
+    }
+
+    /// Commits that a message is left alone after three failures, so that the scan goes on.
+    pub async fn set_aside(
+        &self,
+        reference: &MessageRef,
+        received: Timestamp,
+        size: u64,
+        now: Timestamp,
+    ) -> Result<Recorded, Error> {
+        use crate::bounce::{Envelope, NotABounce, WhyNot};
+        let nothing =
+            NotABounce { because: WhyNot::Unreadable, forwarded_by: None, quoted: None, envelope: Envelope::default() };
+        let content = super::content_hash(format!("{reference:?}").as_bytes());
+        let it = JournalEntry {
+            reference,
+            role: &Role::Central,
+            received,
+            size,
+            content: &content,
+            recognition: &Recognition::NotABounce(nothing),
+            findings: &[],
+            candidate: None,
+            decision: &Decision::Suppress(vec![Suppression::NotABounce]),
+            reply: None,
+            catalogue_version: "",
+            at: now,
+        };
+        let mut tx = self.database.write().await?;
+        if id_of(&mut tx, reference).await?.is_none() {
+            let id = insert_message(&mut tx, &it, it.decision, None).await?;
+            entry(&mut tx, Some(id), None, now, Step::SetAside, None, "it failed three times").await?;
+            tx.commit().await?;
+        }
+        Ok(Recorded::by_journal(reference.clone()))
+    }
+}
+
+fn done(reference: &MessageRef, bounce_id: i64, decision: Decision) -> Recording {
+    Recording::Done { recorded: Recorded::by_journal(reference.clone()), bounce_id, decision: Box::new(decision) }
+}
+
+/// The row of a message that is on record under this reference, and what was decided then.
+pub(super) async fn id_of(tx: &mut Tx, reference: &MessageRef) -> Result<Option<(i64, Decision)>, Error> {
+    let sql = "SELECT m.id AS id, r.decision AS decision FROM message m LEFT JOIN report r ON r.message = m.id \
+               WHERE m.account = $1 AND m.folder = $2 AND m.key = $3";
+    let key = values![reference.account.as_str(), reference.folder.as_str(), reference.key.as_str()];
+    let Some(row) = tx.row(sql, key).await? else { return Ok(None) };
+    let decision = match row.maybe_text("decision")? {
+        Some(_) => row.json("decision")?,
+        // Pruned: only that it was seen is left.
+        None => Decision::Suppress(vec![Suppression::AlreadyExplained]),
+    };
+    Ok(Some((row.int("id")?, decision)))
+}
+
+/// Uniqueness and limits, asked again under the write lock. `None`: decide again.
+async fn recheck(tx: &mut Tx, it: &JournalEntry<'_>, settings: &policy::Settings) -> Result<Option<Decision>, Error> {
+    let plan = match it.decision {
+        Decision::Reply(plan) | Decision::Hold(_, plan) => plan,
+        Decision::Suppress(_) => return Ok(Some(it.decision.clone())),
+    };
+    let id = it.candidate.and_then(|it| it.bounce_message_id.as_ref());
+    let mut reasons = Vec::new();
+    if bounce_seen(tx, it.content, id, None).await? {
+        reasons.push(Suppression::AlreadyExplained);
+    }
+    if plan.gathers.is_none() && !matches!(it.decision, Decision::Hold(HoldReason::DryRun, _)) {
+        let person = plan.addressee.to_string().to_lowercase();
+        let limit = settings.person_limit(plan.asked);
+        if !limit.allows(sent_to_person(tx, &person, plan.asked, limit, it.at).await?) {
+            reasons.push(Suppression::RateLimitedPerson);
+        }
+        if !settings.limit_total.allows(sent_in_all(tx, settings.limit_total, it.at).await?) {
+            reasons.push(Suppression::RateLimitedTotal);
+        }
+    }
+    if !reasons.is_empty() {
+        return Ok(Some(Decision::Suppress(reasons)));
+    }
+    let open = super::memory::breaker(tx).await?.is_some();
+    Ok(match it.decision {
+        Decision::Reply(plan) if open && plan.gathers.is_none() => {
+            Some(Decision::Hold(HoldReason::Breaker, plan.clone()))
+        }
+        other => Some(other.clone()),
+    })
+}
+
+enum Queued {
+    Row(i64),
+    No,
+    Conflict,
+}
+
+/// Puts the reply into the outbox, or in the place of the one that waits (`design.md` §8.7).
+async fn queue(
+    tx: &mut Tx,
+    it: &JournalEntry<'_>,
+    plan: &ReplyPlan,
+    reply: &Reply,
+    state: &str,
+) -> Result<Queued, Error> {
+    if let Some(gathering) = plan.gathers {
+        let sql = "UPDATE outbox SET reply = $3, mail_to = $4, version = version + 1 \
+                   WHERE id = $1 AND version = $2 AND attempts = 0 AND state IN ('due', 'held', 'dry_run')";
+        let values = values![gathering.row, gathering.version, reply.bytes.clone(), reply.to.to_string()];
+        if tx.execute(sql, values).await? == 0 {
+            return Ok(Queued::Conflict);
+        }
+        entry(tx, None, Some(gathering.row), it.at, Step::Gathered, None, "").await?;
+        return Ok(Queued::Row(gathering.row));
+    }
+    let identity = identity_hash(&plan.identity);
+    let sql = "INSERT INTO outbox (kind, identity, sequence, reference_id, message_id, person, mail_to, reply, asked, \
+               state, created, next_attempt) VALUES ('explanation', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+               ON CONFLICT (identity, sequence) DO NOTHING RETURNING id";
+    let next = (state == "due").then_some(plan.not_before);
+    let values = values![
+        identity,
+        plan.sequence,
+        plan.reference_id.as_str(),
+        reply.message_id.as_str(),
+        plan.addressee.to_string().to_lowercase(),
+        reply.to.to_string(),
+        reply.bytes.clone(),
+        plan.asked,
+        state,
+        it.at,
+        next,
+    ];
+    let Some(row) = tx.row(sql, values).await? else { return Ok(Queued::Conflict) };
+    let id = row.int("id")?;
+    entry(tx, None, Some(id), it.at, Step::Queued, None, state).await?;
+    Ok(Queued::Row(id))
+}
+
+async fn insert_message(
+    tx: &mut Tx,
+    it: &JournalEntry<'_>,
+    decision: &Decision,
+    outbox: Option<i64>,
+) -> Result<i64, Error> {
+    let facts = Columns::of(it, decision);
+    let sql = "INSERT INTO message (account, folder, key, role, received, recorded, size, kind, because, \
+               bounce_message_id, content_hash, original_message_id, author, subject, recipient, recipients, cause, \
+               identity, reference_id, decision, reasons, proven, outbox) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+               $22, $23) RETURNING id";
+    let values = values![
+        it.reference.account.as_str(),
+        it.reference.folder.as_str(),
+        it.reference.key.as_str(),
+        json(it.role)?,
+        it.received,
+        it.at,
+        i64::try_from(it.size).unwrap_or(i64::MAX),
+        facts.kind,
+        facts.because,
+        facts.bounce_message_id,
+        it.content,
+        facts.original_message_id,
+        facts.author,
+        facts.subject,
+        facts.recipient,
+        facts.recipients,
+        facts.cause,
+        it.candidate.map(|it| identity_hash(&it.identity)),
+        it.candidate.map(|it| it.reference_id.to_string()),
+        facts.decision,
+        facts.reasons,
+        facts.proven,
+        outbox,
+    ];
+    let row = tx.row(sql, values).await?.ok_or_else(|| Error::Row { what: "no id came back".to_owned() })?;
+    let id = row.int("id")?;
+    let sql = "INSERT INTO report (message, recognition, decision) VALUES ($1, $2, $3)";
+    tx.execute(sql, values![id, json(it.recognition)?, json(decision)?]).await?;
+    for (position, finding) in (0_u32..).zip(it.findings) {
+        let sql = "INSERT INTO finding (message, position, recipient, domain, action, cause, acts, rule, finding) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        let (report, diagnosis) = (&finding.report, &finding.diagnosis);
+        let values = values![
+            id,
+            position,
+            report.final_recipient.to_string(),
+            report.final_recipient.domain(),
+            name(&report.action)?,
+            diagnosis.cause.as_str(),
+            name(&diagnosis.acts)?,
+            diagnosis.rule.as_str(),
+            json(finding)?,
+        ];
+        tx.execute(sql, values).await?;
+    }
+    Ok(id)
+}
+
+/// What of a message is kept in columns of its own, for lists and look-ups.
+struct Columns {
+    kind: String,
+    because: Option<String>,
+    bounce_message_id: Option<String>,
+    original_message_id: Option<String>,
+    author: Option<String>,
+    subject: Option<String>,
+    recipient: Option<String>,
+    recipients: u32,
+    cause: Option<String>,
+    decision: &'static str,
+    reasons: String,
+    proven: bool,
+}
+
+impl Columns {
+    fn of(it: &JournalEntry<'_>, decision: &Decision) -> Self {
+        let (kind, because, bounce): (String, Option<String>, Option<&Bounce>) = match it.recognition {
+            Recognition::Bounce(bounce) => (name(&bounce.kind()).unwrap_or_default(), None, Some(bounce)),
+            Recognition::NotABounce(other) => {
+                ("not_a_bounce".to_owned(), name(&other.because).ok(), other.quoted.as_deref())
+            }
+        };
+        let envelope = match it.recognition {
+            Recognition::Bounce(bounce) => &bounce.envelope,
+            Recognition::NotABounce(other) => &other.envelope,
+        };
+        let original = bounce.and_then(|it| it.original.as_ref());
+        let (decided, reasons, proven) = match decision {
+            Decision::Reply(plan) => ("answer", Vec::new(), !plan.grounds.is_empty()),
+            Decision::Hold(HoldReason::Breaker, plan) => ("hold", vec!["breaker".to_owned()], !plan.grounds.is_empty()),
+            Decision::Hold(HoldReason::DryRun, plan) => ("hold", vec!["dry_run".to_owned()], !plan.grounds.is_empty()),
+            Decision::Suppress(reasons) => {
+                let names = reasons.iter().filter_map(|it| name(it).ok()).collect();
+                // A second bounce of what was proven once is no less proven; what never was, is not.
+                ("suppress", names, false)
+            }
+        };
+        let failed = it.findings.iter().find(|it| it.report.action == Action::Failed).or(it.findings.first());
+        Self {
+            kind,
+            because,
+            bounce_message_id: envelope.message_id.as_ref().map(|it| MessageId::as_str(it).to_owned()),
+            original_message_id: original.and_then(|it| it.message_id.as_ref()).map(|it| it.as_str().to_owned()),
+            author: it
+                .candidate
+                .map(|it| it.addressee.to_string())
+                .or_else(|| original.and_then(|it| it.from.as_ref()).map(ToString::to_string))
+                .map(|it| it.to_lowercase()),
+            subject: original.and_then(|it| it.subject.clone()).or_else(|| envelope.subject.clone()),
+            recipient: failed.map(|it| it.report.final_recipient.to_string()),
+            recipients: u32::try_from(it.findings.len()).unwrap_or(u32::MAX),
+            cause: failed.map(|it| it.diagnosis.cause.as_str().to_owned()),
+            decision: decided,
+            reasons: reasons.join(","),
+            proven,
+        }
+    }
+}
+
+/// An enum's name as serde writes it.
+pub(super) fn name<T: serde::Serialize>(value: &T) -> Result<String, Error> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => Ok(name),
+        _ => Err(Error::Row { what: "a name was expected".to_owned() }),
+    }
+}
+
+/// Appends to the story.
+pub(super) async fn entry(
+    tx: &mut Tx,
+    message: Option<i64>,
+    outbox: Option<i64>,
+    at: Timestamp,
+    step: Step,
+    catalogue: Option<&str>,
+    detail: &str,
+) -> Result<(), Error> {
+    let sql = "INSERT INTO entry (message, outbox, at, step, actor, program, catalogue, detail) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let program = env!("CARGO_PKG_VERSION");
+    tx.execute(sql, values![message, outbox, at, name(&step)?, DAEMON, program, catalogue, detail]).await?;
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The outbox's rows on their way: claimed, begun, ended (`flow.md`, *Order of writes*).
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Error, Journal, Step,
+    database::{Database, Row, Tx, values},
+    memory::{channel, pause, resume},
+    record::entry,
+};
+use crate::{
+    mail::{Mailbox, MessageId},
+    outbox::{self, Delivery, Due, Paused, SmtpReply, Stage},
+    reply::Reply,
+};
+
+/// After a lost answer to the final dot, before the one repetition.
+const AFTER_DOUBT: SignedDuration = SignedDuration::from_mins(1);
+/// An attempt that is heard of no more is another daemon's to take over after this (PostgreSQL).
+const LEASE: SignedDuration = SignedDuration::from_mins(30);
+
+/// A row that may be claimed: due, and no earlier row of the same person still open.
+const FREE: &str = "o.state = 'due' AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.person = o.person AND p.id < o.id \
+                    AND p.state IN ('due', 'attempting', 'body_started'))";
+
+impl Journal {
+    /// Claims one due row: the attempt is counted and the next one dated before it begins.
+    pub async fn claim_due(&self, now: Timestamp) -> Result<Option<Due>, Error> {
+        // Looked for without the write lock first: mostly there is nothing.
+        if !self.anything_due(now).await? {
+            return Ok(None);
+        }
+        let mut tx = self.database.write().await?;
+        if let Some(paused) = channel(&mut tx).await? {
+            if paused.until > now {
+                return Ok(None);
+            }
+            pause(&mut tx, &paused.probing(now), now).await?;
+        }
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT o.id AS id, o.message_id AS message_id, o.mail_to AS mail_to, o.reply AS reply, \
+             o.attempts AS attempts, o.doubts AS doubts FROM outbox o WHERE {FREE} AND o.next_attempt <= $1 \
+             ORDER BY o.next_attempt, o.id LIMIT 1"
+        ));
+        let Some(row) = tx.row(sql, values![now]).await? else { return Ok(None) };
+        let due = due(&row)?;
+        let next = outbox::next_attempt(due.attempt, now);
+        let sql = "UPDATE outbox SET state = 'attempting', attempts = $2, next_attempt = $3, lease = $4 WHERE id = $1";
+        let lease = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
+        tx.execute(sql, values![due.id, due.attempt, next, lease]).await?;
+        entry(&mut tx, None, Some(due.id), now, Step::Attempted, None, &format!("attempt {}", due.attempt)).await?;
+        tx.commit().await?;
+        Ok(Some(due))
+    }
+
+    async fn anything_due(&self, now: Timestamp) -> Result<bool, Error> {
+        Ok(self.next_due(now).await?.is_some_and(|next| next <= now))
+    }
+
+    /// When the next row may be claimed; `None`: nothing waits.
+    pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let mut tx = self.database.read().await?;
+        let sql = sqlx::AssertSqlSafe(format!("SELECT MIN(o.next_attempt) AS n FROM outbox o WHERE {FREE}"));
+        let next = tx.row(sql, Vec::new()).await?.map(|row| row.maybe_time("n")).transpose()?.flatten();
+        let paused = channel(&mut tx).await?.map(|it| it.until).filter(|until| *until > now);
+        Ok(next.map(|next| paused.map_or(next, |until| next.max(until))))
+    }
+
+    /// The last time at which a row that nobody has tried falls due, no later than `end`.
+    pub async fn last_due(&self, end: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let mut tx = self.database.read().await?;
+        let sql =
+            "SELECT MAX(next_attempt) AS n FROM outbox WHERE state = 'due' AND attempts = 0 AND next_attempt <= $1";
+        Ok(tx.row(sql, values![end]).await?.map(|row| row.maybe_time("n")).transpose()?.flatten())
+    }
+
+    /// Rows that are still to be sent.
+    pub async fn waiting(&self) -> Result<u64, Error> {
+        let mut tx = self.database.read().await?;
+        let sql = "SELECT COUNT(*) AS n FROM outbox WHERE state IN ('due', 'attempting', 'body_started')";
+        Ok(u64::try_from(tx.number(sql, Vec::new()).await?).unwrap_or(0))
+    }
+
+    /// From here on the server may have the whole message: after a crash the row is in doubt.
+    pub async fn body_started(&self, id: i64, now: Timestamp) -> Result<(), Error> {
+        let mut tx = self.database.write().await?;
+        tx.execute("UPDATE outbox SET state = 'body_started' WHERE id = $1", values![id]).await?;
+        entry(&mut tx, None, Some(id), now, Step::BodyStarted, None, "").await?;
+        tx.commit().await
+    }
+
+    /// Records how an attempt ended, and what follows from it.
+    pub async fn finish(&self, id: i64, delivery: &Delivery, now: Timestamp) -> Result<(), Error> {
+        let mut tx = self.database.write().await?;
+        match delivery {
+            Delivery::Accepted(reply) => {
+                end(&mut tx, id, "sent", Step::Sent, &answer(Stage::Dot, reply), now).await?;
+                resume(&mut tx).await?;
+            }
+            Delivery::Rejected(stage, reply) => {
+                end(&mut tx, id, "failed", Step::Refused, &answer(*stage, reply), now).await?;
+                resume(&mut tx).await?;
+            }
+            Delivery::Deferred(stage, reply) => {
+                let answer = answer(*stage, reply);
+                let sql = "UPDATE outbox SET state = 'due', answer = $2 WHERE id = $1 AND next_attempt IS NOT NULL";
+                if tx.execute(sql, values![id, answer.as_str()]).await? == 0 {
+                    end(&mut tx, id, "failed", Step::Refused, &format!("given up after a day: {answer}"), now).await?;
+                } else {
+                    entry(&mut tx, None, Some(id), now, Step::Deferred, None, &answer).await?;
+                }
+                resume(&mut tx).await?;
+            }
+            Delivery::ChannelRefused(stage, why) => {
+                // No row ends by the channel's fault, nor does the attempt count against it.
+                again(&mut tx, id, now).await?;
+                let before = channel(&mut tx).await?;
+                pause(&mut tx, &Paused::after(before.as_ref(), why, now), now).await?;
+                let detail = format!("{}: {why}", super::record::name(stage)?);
+                entry(&mut tx, None, Some(id), now, Step::ChannelRefused, None, &detail).await?;
+            }
+            Delivery::InDoubt(why) => doubt(&mut tx, id, why, now).await?,
+        }
+        tx.commit().await
+    }
+
+    /// What a crash left behind: attempts without a body are plain retries, others are in doubt.
+    /// On PostgreSQL only those whose lease has run out, for the others may be at work.
+    pub async fn recover(&self, now: Timestamp) -> Result<(), Error> {
+        let mut tx = self.database.write().await?;
+        let until = match &self.database {
+            Database::Sqlite { .. } => Timestamp::MAX,
+            Database::Postgres { .. } => now,
+        };
+        let sql = "SELECT id, state FROM outbox WHERE state IN ('attempting', 'body_started') AND lease <= $1";
+        for row in tx.rows(sql, values![until]).await? {
+            let id = row.int("id")?;
+            if row.text("state")? == "attempting" {
+                again(&mut tx, id, now).await?;
+                entry(&mut tx, None, Some(id), now, Step::Recovered, None, "nothing had been sent").await?;
+            } else {
+                doubt(&mut tx, id, "the program ended before the answer came", now).await?;
+            }
+        }
+        tx.commit().await
+    }
+
+    /// The administrator sends an explanation (again), by its bounce's id: one that was held, kept
+    /// in a dry run, refused or given up.
+    pub async fn retry(&self, message: i64, now: Timestamp) -> Result<(), Error> {
+        let mut tx = self.database.write().await?;
+        let sql = "SELECT o.id AS id, o.state AS state FROM outbox o JOIN message m ON m.outbox = o.id WHERE m.id = $1";
+        let Some(row) = tx.row(sql, values![message]).await? else {
+            return Err(Error::State { id: message.to_string(), what: "no explanation was written for it".to_owned() });
+        };
+        let (id, state) = (row.int("id")?, row.text("state")?);
+        if matches!(state.as_str(), "attempting" | "body_started") {
+            return Err(Error::State { id: message.to_string(), what: "its explanation is being sent".to_owned() });
+        }
+        let sql = "UPDATE outbox SET state = 'due', attempts = 0, doubts = 0, next_attempt = $2, finished = NULL WHERE id = $1";
+        tx.execute(sql, values![id, now]).await?;
+        entry(&mut tx, Some(message), Some(id), now, Step::Released, None, &format!("by hand; it was {state}")).await?;
+        tx.commit().await
+    }
+}
+
+fn due(row: &Row) -> Result<Due, Error> {
+    let message_id = row.text("message_id")?;
+    let to = row.text("mail_to")?;
+    let reply = Reply {
+        message_id: MessageId::parse(&message_id).ok_or_else(|| Error::Row { what: "message_id".to_owned() })?,
+        to: Mailbox::parse(&to).ok_or_else(|| Error::Row { what: "mail_to".to_owned() })?,
+        bytes: row.bytes("reply")?,
+    };
+    let attempt = row.count("attempts")?.saturating_add(1);
+    Ok(Due { id: row.int("id")?, reply, attempt, repeats_doubt: row.int("doubts")? > 0 })
+}
+
+async fn end(tx: &mut Tx, id: i64, state: &str, step: Step, answer: &str, now: Timestamp) -> Result<(), Error> {
+    let sql =
+        "UPDATE outbox SET state = $2, answer = $3, finished = $4, next_attempt = NULL, lease = NULL WHERE id = $1";
+    tx.execute(sql, values![id, state, answer, now]).await?;
+    entry(tx, None, Some(id), now, step, None, answer).await
+}
+
+/// Due again at once, as if this attempt had not been.
+async fn again(tx: &mut Tx, id: i64, now: Timestamp) -> Result<(), Error> {
+    let sql = "UPDATE outbox SET state = 'due', attempts = attempts - 1, next_attempt = $2, lease = NULL WHERE id = $1";
+    tx.execute(sql, values![id, now]).await?;
+    Ok(())
+}
+
+/// Once more under the same Message-ID, never a third time (`design.md` §8.3).
+async fn doubt(tx: &mut Tx, id: i64, why: &str, now: Timestamp) -> Result<(), Error> {
+    let next = now.checked_add(AFTER_DOUBT).unwrap_or(now);
+    let sql = "UPDATE outbox SET state = 'due', doubts = doubts + 1, next_attempt = $2, lease = NULL, answer = $3 \
+               WHERE id = $1 AND doubts = 0";
+    if tx.execute(sql, values![id, next, why]).await? == 0 {
+        return end(tx, id, "in_doubt", Step::InDoubt, &format!("in doubt twice, not sent again: {why}"), now).await;
+    }
+    entry(tx, None, Some(id), now, Step::InDoubt, None, &format!("sent once more: {why}")).await
+}
+
+fn answer(stage: Stage, reply: &SmtpReply) -> String {
+    let stage = match stage {
+        Stage::Connect => "connect",
+        Stage::Tls => "TLS",
+        Stage::Greeting => "greeting",
+        Stage::Ehlo => "EHLO",
+        Stage::Auth => "AUTH",
+        Stage::Mail => "MAIL",
+        Stage::Rcpt => "RCPT",
+        Stage::Data => "DATA",
+        Stage::Dot => "final dot",
+    };
+    format!("{stage}: {} {}", reply.code, reply.text)
+}

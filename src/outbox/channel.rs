@@ -1,0 +1,64 @@
+//! The channel: the way out that all rows share (`design.md` §3, *Channel or message*). Pure.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Waits between probes of a channel that refuses; the last one repeats.
+const PROBE_AFTER: [SignedDuration; 4] = [
+    SignedDuration::from_mins(1),
+    SignedDuration::from_mins(5),
+    SignedDuration::from_mins(15),
+    SignedDuration::from_mins(60),
+];
+
+/// A channel that refuses: nothing is sent but one row at each probe.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Paused {
+    /// When it began.
+    pub since: Timestamp,
+    /// When one row probes.
+    pub until: Timestamp,
+    /// Refusals so far.
+    pub refusals: u32,
+    /// What the server, or the system, said last.
+    pub why: String,
+}
+
+impl Paused {
+    /// The channel refused (again) at `now`.
+    #[must_use]
+    pub fn after(before: Option<&Self>, why: &str, now: Timestamp) -> Self {
+        let refusals = before.map_or(0, |it| it.refusals);
+        let index = usize::try_from(refusals).unwrap_or(usize::MAX).min(PROBE_AFTER.len() - 1);
+        Self {
+            since: before.map_or(now, |it| it.since),
+            until: now.checked_add(PROBE_AFTER[index]).unwrap_or(Timestamp::MAX),
+            refusals: refusals.saturating_add(1),
+            why: why.to_owned(),
+        }
+    }
+
+    /// The next probe after one was begun at `now`, should nothing be heard of it.
+    #[must_use]
+    pub fn probing(&self, now: Timestamp) -> Self {
+        Self { until: now.checked_add(PROBE_AFTER[1]).unwrap_or(Timestamp::MAX), ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusing_channel_is_probed_at_1_5_15_and_60_minutes() {
+        let start = Timestamp::UNIX_EPOCH;
+        let mut paused = None;
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let next = Paused::after(paused.as_ref(), "connection refused", start);
+            waits.push(next.until.duration_since(start).as_mins());
+            paused = Some(next);
+        }
+        assert_eq!(waits, [1, 5, 15, 60, 60]);
+    }
+}
