@@ -5,6 +5,8 @@
 //! (`catalogue/formats/<name>/`) for one engine; a general reader comes last. Reading extracts
 //! only: which cause the words mean is for `diagnosis` to say.
 
+pub mod text;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -4,13 +4,19 @@
 //! headers and decoded text, and what our own mark looks like. It knows nothing of bounces.
 
 mod address;
+pub mod charset;
+pub mod header;
+pub mod html;
 mod language;
 pub mod mark;
 mod message;
+pub mod mime;
 mod status;
+mod transfer;
 
 pub use address::{Mailbox, ReversePath};
 pub use language::Language;
 pub use mark::ReferenceId;
 pub use message::{MessageId, MessageRef, RawMessage, Recorded, Role};
+pub use mime::{Mail, Part};
 pub use status::{EnhancedStatusCode, ReplyCode};

@@ -1,0 +1,202 @@
+//! A text bounce's format as data: `catalogue/formats/<name>/format.toml`, read strictly.
+//!
+//! Marks are literal and compared squeezed (see `lines`). Patterns are regular expressions over one
+//! folded line, without regard to case; `{addr}` stands for an address, `{host}` for a host name,
+//! `{list}` for the rest of the line, in which every address counts. Named groups: `addr`, `list`,
+//! `name` (a local part without domain), `alias`, `reason`, `host`.
+
+use std::{fmt, sync::OnceLock};
+
+use regex::{Regex, RegexBuilder};
+use serde::Deserialize;
+
+/// An address: quoted or bare local part; an ASCII domain first, so that glued Chinese prose ends it.
+const ADDRESS: &str = concat!(
+    r#"(?P<addr>(?-i:(?:"[^"\n]{1,120}"|[^\s<>()\[\]{},;:"“”「」《》【】，。；@]{1,200})@"#,
+    r"(?:\[[0-9A-Fa-f.:]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+|",
+    // Letters beyond ASCII by range, which compiles far faster than \p{L}.
+    r"[A-Za-z0-9_\x{c0}-\x{1fff}\x{3040}-\x{d7ff}\x{f900}-\x{fdff}\x{20000}-\x{3ffff}-]+",
+    r"(?:\.[A-Za-z0-9_\x{c0}-\x{1fff}\x{3040}-\x{d7ff}\x{f900}-\x{fdff}\x{20000}-\x{3ffff}-]+)+|[A-Za-z0-9_-]+)))"
+);
+const HOST: &str = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f.:]+\])";
+
+/// One `format.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Descriptor {
+    /// Whose words these are, as column 5 of the phrases names it; absent where anyone may speak.
+    pub(super) system: Option<String>,
+    /// Where the facts come from; required, and for readers of the catalogue alone.
+    #[cfg_attr(not(test), expect(dead_code, reason = "asked for by the strict reading, read by a test"))]
+    pub(super) source: String,
+    /// Any one of them suffices.
+    pub(super) fingerprint: Vec<Fingerprint>,
+    #[serde(default)]
+    pub(super) read: Read,
+}
+
+/// Marks that must come together. Within `text` all are required, within the others any one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Fingerprint {
+    pub(super) text: Vec<String>,
+    pub(super) text_any: Vec<String>,
+    pub(super) from: Vec<String>,
+    /// `^` before and `$` after a mark anchor it.
+    pub(super) subject: Vec<String>,
+    /// `Name: begin of value`.
+    pub(super) header: Vec<String>,
+}
+
+/// How the human text is read.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Read {
+    /// Reading starts after the first line (or pair of lines) that one of these matches.
+    pub(super) begin: Vec<String>,
+    /// Reading ends before the first line after that which one of these matches.
+    pub(super) end: Vec<String>,
+    /// A line that names a failed recipient.
+    pub(super) recipient: Vec<String>,
+    /// The same over running text, where lines are wrapped at will.
+    pub(super) prose: Vec<String>,
+    /// A line after which the reason stands; earlier ones in this list are preferred.
+    pub(super) label: Vec<String>,
+    /// A line that belongs to no reason and ends the one before it.
+    pub(super) stop: Vec<String>,
+    /// A line that belongs to no reason and is passed over.
+    pub(super) skip: Vec<String>,
+    /// How long a reason goes on.
+    pub(super) until: Until,
+    /// The reason stands above the recipients.
+    pub(super) top: bool,
+    /// There is a transcript of the session (`>>> RCPT To:<a@b>`, `<<< 550 …`).
+    pub(super) transcript: bool,
+    /// The words wanted out of a reason: the group `reason`.
+    pub(super) clean: Vec<String>,
+    /// The address the author wrote to, within what is said of a recipient.
+    pub(super) alias: Vec<String>,
+    /// The reporting MTA names itself.
+    pub(super) reporting_mta: Vec<String>,
+    /// The host whose words are quoted; the shared ones are tried after these.
+    pub(super) remote_mta: Vec<String>,
+    /// A recipient without a domain lives at that of the From field.
+    pub(super) bare_names: bool,
+}
+
+/// What ends a reason, besides the next recipient, a label, a stop and the region's end.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Until {
+    /// A blank line.
+    #[default]
+    Blank,
+    /// A blank line, but not the one right below the recipient.
+    SecondBlank,
+    /// Nothing else: blank lines stand within reasons.
+    Recipient,
+    /// The line itself.
+    Line,
+}
+
+/// A descriptor that is wrong, with its place.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {reason}\n\nhint: `src/bounce/text/descriptor.rs` lists the keys of a format")]
+pub(super) struct Wrong {
+    place: String,
+    reason: String,
+}
+
+/// A format: its descriptor, with patterns compiled when it is first met.
+pub(super) struct Format {
+    pub(super) name: String,
+    pub(super) descriptor: Descriptor,
+    patterns: OnceLock<Patterns>,
+}
+
+/// `Read` with its patterns compiled.
+#[derive(Debug, Default)]
+pub(super) struct Patterns {
+    pub(super) begin: Vec<Regex>,
+    pub(super) end: Vec<Regex>,
+    pub(super) recipient: Vec<Regex>,
+    pub(super) prose: Vec<Regex>,
+    pub(super) label: Vec<Regex>,
+    pub(super) stop: Vec<Regex>,
+    pub(super) skip: Vec<Regex>,
+    pub(super) clean: Vec<Regex>,
+    pub(super) alias: Vec<Regex>,
+    pub(super) reporting_mta: Vec<Regex>,
+    pub(super) remote_mta: Vec<Regex>,
+}
+
+impl Format {
+    /// Reads one `format.toml`; its patterns are not looked at yet.
+    pub(super) fn parse(name: &str, text: &str) -> Result<Self, Wrong> {
+        let descriptor = toml::from_str(text)
+            .map_err(|it| Wrong { place: format!("catalogue/formats/{name}/format.toml"), reason: it.to_string() })?;
+        Ok(Self { name: name.to_owned(), descriptor, patterns: OnceLock::new() })
+    }
+
+    /// The patterns; one that is wrong is left out here and found by `check`, which a test calls.
+    pub(super) fn patterns(&self) -> &Patterns {
+        self.patterns.get_or_init(|| self.compile(&mut |_| ()))
+    }
+
+    /// Every pattern that does not compile.
+    #[cfg(test)]
+    pub(super) fn check(&self) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        self.compile(&mut |it| wrong.push(it));
+        wrong
+    }
+
+    fn compile(&self, wrong: &mut dyn FnMut(Wrong)) -> Patterns {
+        let mut all = |patterns: &[String]| compile(&self.name, patterns, wrong);
+        let read = &self.descriptor.read;
+        Patterns {
+            begin: all(&read.begin),
+            end: all(&read.end),
+            recipient: all(&read.recipient),
+            prose: all(&read.prose),
+            label: all(&read.label),
+            stop: all(&read.stop),
+            skip: all(&read.skip),
+            clean: all(&read.clean),
+            alias: all(&read.alias),
+            reporting_mta: all(&read.reporting_mta),
+            remote_mta: all(&read.remote_mta),
+        }
+    }
+}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Format").field(&self.name).finish()
+    }
+}
+
+/// Compiles patterns with their placeholders put in.
+pub(super) fn compile(place: &str, patterns: &[String], wrong: &mut dyn FnMut(Wrong)) -> Vec<Regex> {
+    patterns
+        .iter()
+        .filter_map(|pattern| {
+            RegexBuilder::new(&expand(pattern))
+                .case_insensitive(true)
+                .size_limit(4 << 20)
+                .build()
+                .map_err(|it| wrong(Wrong { place: format!("{place}: `{pattern}`"), reason: it.to_string() }))
+                .ok()
+        })
+        .collect()
+}
+
+fn expand(pattern: &str) -> String {
+    pattern.replace("{addr}", ADDRESS).replace("{host}", HOST).replace("{list}", "(?P<list>.*)")
+}
+
+/// Every address in a piece of text, by the same pattern as `{addr}`.
+pub(super) fn address_pattern() -> Option<&'static Regex> {
+    static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
+    PATTERN.get_or_init(|| Regex::new(ADDRESS).ok()).as_ref()
+}

@@ -1,0 +1,344 @@
+//! The one engine: a format's patterns applied to the human part of a text.
+//!
+//! It finds the recipients and, for each, its reason: the words after a label before those beside
+//! or below the recipient, those before a transcript's, those before what stands on top.
+
+use regex::{Captures, Regex};
+
+use super::{
+    codes::one_line,
+    descriptor::{Format, Patterns, Read, Until, address_pattern},
+    lines::Line,
+    transcript::{self, Transcript},
+};
+
+/// More recipients than this are not read out of one text.
+const RECIPIENT_LIMIT: usize = 500;
+
+/// One recipient as the text names it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Found {
+    /// The address as written, or a local part alone.
+    pub(super) address: String,
+    /// The address the author wrote to, if the text tells of an alias.
+    pub(super) alias: Option<String>,
+    /// The reason, one line.
+    pub(super) reason: Option<String>,
+    /// All that was said of it, where codes may stand that the reason lacks.
+    pub(super) context: String,
+    /// The host whose words the reason is.
+    pub(super) host: Option<String>,
+}
+
+/// Reads `lines` by `format`; no recipient, no reading.
+pub(super) fn read(format: &Format, lines: &[Line]) -> Vec<Found> {
+    let (patterns, rules) = (format.patterns(), &format.descriptor.read);
+    let region = region(patterns, lines);
+    let mut reader = Reader::new(patterns, rules);
+    let prose = prose(patterns, region);
+    for (number, line) in region.iter().enumerate() {
+        reader.line(line, prose.iter().filter(|it| it.line == number));
+    }
+    let transcript = if rules.transcript { transcript::read(lines) } else { Transcript::default() };
+    let top = if rules.top { top(patterns, region) } else { None };
+    reader.finish(&transcript, top.as_deref())
+}
+
+/// What stands where the recipients should, for a text that names none of them there.
+pub(super) fn block(format: &Format, lines: &[Line]) -> Option<String> {
+    let region = region(format.patterns(), lines);
+    let words = region.iter().filter(|it| !it.is_blank()).take(40).map(|it| it.text.as_str());
+    if region.len() < lines.len() { one_line(words) } else { None }
+}
+
+/// The lines in which recipients are sought.
+fn region<'l>(patterns: &Patterns, lines: &'l [Line]) -> &'l [Line] {
+    let begin = (0..lines.len()).find_map(|number| {
+        let line = &lines.get(number)?.text;
+        if any(&patterns.begin, line) {
+            return Some(number + 1);
+        }
+        let next = &lines.get(number + 1)?.text;
+        let wrapped = !patterns.begin.is_empty() && !next.is_empty() && any(&patterns.begin, &format!("{line} {next}"));
+        wrapped.then_some(number + 2)
+    });
+    let lines = lines.get(begin.unwrap_or(0)..).unwrap_or_default();
+    let end = lines.iter().position(|line| any(&patterns.end, &line.text)).unwrap_or(lines.len());
+    lines.get(..end).unwrap_or_default()
+}
+
+fn any(patterns: &[Regex], text: &str) -> bool {
+    patterns.iter().any(|it| it.is_match(text))
+}
+
+/// A recipient named in running text, at the line in which its naming ends.
+struct Prose {
+    line: usize,
+    addresses: Vec<String>,
+    said: Said,
+}
+
+/// What the line that names a recipient says besides.
+#[derive(Clone, Debug, Default)]
+struct Said {
+    reason: String,
+    alias: String,
+}
+
+impl Said {
+    fn of(captures: &Captures<'_>) -> Self {
+        Self { reason: group(captures, "reason"), alias: group(captures, "alias") }
+    }
+}
+
+fn prose(patterns: &Patterns, lines: &[Line]) -> Vec<Prose> {
+    if patterns.prose.is_empty() {
+        return Vec::new();
+    }
+    let mut text = String::new();
+    let mut starts = Vec::with_capacity(lines.len());
+    for line in lines {
+        if !text.is_empty() {
+            text.push(if line.is_blank() { '\n' } else { ' ' });
+        }
+        starts.push(text.len());
+        text.push_str(&line.text);
+    }
+    let mut found = Vec::new();
+    for pattern in &patterns.prose {
+        for captures in pattern.captures_iter(&text).take(RECIPIENT_LIMIT) {
+            let end = captures.get(0).map_or(0, |it| it.end());
+            let line = starts.partition_point(|start| *start < end).saturating_sub(1);
+            found.push(Prose { line, addresses: addresses(&captures), said: Said::of(&captures) });
+        }
+    }
+    found
+}
+
+fn group(captures: &Captures<'_>, name: &str) -> String {
+    captures.name(name).map(|it| it.as_str().trim().to_owned()).unwrap_or_default()
+}
+
+/// The addresses, or the bare name, that a pattern caught.
+fn addresses(captures: &Captures<'_>) -> Vec<String> {
+    if let Some(list) = captures.name("list") {
+        let pattern = address_pattern().into_iter();
+        return pattern.flat_map(|it| it.captures_iter(list.as_str())).map(|it| group(&it, "addr")).collect();
+    }
+    let found = captures.name("addr").or_else(|| captures.name("name"));
+    found.map(|it| it.as_str().trim_matches(['\'', '`', '*', '|']).to_owned()).into_iter().collect()
+}
+
+/// The first paragraph that says something.
+fn top(patterns: &Patterns, lines: &[Line]) -> Option<String> {
+    let said = |line: &&Line| !any(&patterns.skip, &line.text) && !any(&patterns.stop, &line.text);
+    let paragraph: Vec<&str> = lines
+        .iter()
+        .skip_while(|line| line.is_blank() || !said(line))
+        .take_while(|line| !line.is_blank() && said(line) && !any(&patterns.recipient, &line.text))
+        .map(|line| line.text.as_str())
+        .collect();
+    one_line(paragraph)
+}
+
+/// A recipient while its lines are being read.
+#[derive(Default)]
+struct Entry {
+    address: String,
+    alias: String,
+    indent: usize,
+    /// The line that named it, for want of anything better.
+    line: String,
+    below: Vec<String>,
+    labelled: Option<(usize, Vec<String>)>,
+    /// Named together with the one before: what is said later is said of both.
+    with_previous: bool,
+}
+
+/// What the lines being read belong to.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Open {
+    Nothing,
+    Recipient,
+    Label(usize),
+}
+
+struct Reader<'p> {
+    patterns: &'p Patterns,
+    rules: &'p Read,
+    entries: Vec<Entry>,
+    open: Open,
+    /// Lines after a label that came before any recipient.
+    early: Option<(usize, Vec<String>)>,
+    blanks: usize,
+    /// Something was said since the last recipient was named.
+    said: bool,
+}
+
+impl<'p> Reader<'p> {
+    fn new(patterns: &'p Patterns, rules: &'p Read) -> Self {
+        Self { patterns, rules, entries: Vec::new(), open: Open::Nothing, early: None, blanks: 0, said: false }
+    }
+
+    fn line<'a>(&mut self, line: &Line, prose: impl Iterator<Item = &'a Prose>) {
+        let mut named = false;
+        for it in prose {
+            for address in &it.addresses {
+                self.name(address.clone(), line, &it.said);
+                named = true;
+            }
+        }
+        if named {
+            return;
+        }
+        if line.is_blank() {
+            self.blank();
+            return;
+        }
+        let text = line.text.as_str();
+        if any(&self.patterns.skip, text) {
+            return;
+        }
+        if let Some((rank, captures)) = first_captures(&self.patterns.label, text) {
+            self.label(rank, &group(&captures, "reason"));
+        } else if self.recipient(line) {
+            // Its line says nothing more than was taken from it.
+        } else if any(&self.patterns.stop, text) {
+            self.open = Open::Nothing;
+        } else {
+            self.more(text);
+        }
+        self.blanks = 0;
+    }
+
+    fn blank(&mut self) {
+        self.blanks += 1;
+        let has_words = match self.open {
+            Open::Nothing => false,
+            Open::Recipient => self.entries.last().is_some_and(|it| !it.below.is_empty()),
+            Open::Label(_) => self.label_has_words(),
+        };
+        let over = match (self.rules.until, self.open) {
+            (Until::Recipient | Until::Line, _) => false,
+            (Until::SecondBlank, _) => has_words || self.blanks > 1,
+            (Until::Blank, Open::Label(_)) => has_words,
+            (Until::Blank, _) => true,
+        };
+        if over {
+            self.open = Open::Nothing;
+        }
+    }
+
+    fn label_has_words(&self) -> bool {
+        let of_entry = self.entries.last().and_then(|it| it.labelled.as_ref());
+        of_entry.or(self.early.as_ref()).is_some_and(|(_, lines)| !lines.is_empty())
+    }
+
+    /// Names the recipients of a line that a pattern knows; `false` if none does.
+    fn recipient(&mut self, line: &Line) -> bool {
+        let deeper = self.blanks == 0
+            && self.open == Open::Recipient
+            && self.entries.last().is_some_and(|it| line.indent > it.indent);
+        if deeper || self.entries.len() >= RECIPIENT_LIMIT {
+            return false;
+        }
+        let Some((_, captures)) = first_captures(&self.patterns.recipient, &line.text) else { return false };
+        let found = addresses(&captures);
+        let said = Said::of(&captures);
+        for address in &found {
+            self.name(address.clone(), line, &said);
+        }
+        !found.is_empty()
+    }
+
+    fn name(&mut self, address: String, line: &Line, said: &Said) {
+        let with_previous = !self.said && !self.entries.is_empty();
+        let below: Vec<String> = (!said.reason.is_empty()).then(|| said.reason.clone()).into_iter().collect();
+        self.said = !below.is_empty();
+        let (alias, indent, line) = (said.alias.clone(), line.indent, line.text.clone());
+        let entry = Entry { address, alias, indent, line, below, labelled: None, with_previous };
+        self.entries.push(entry);
+        self.open = if self.rules.until == Until::Line { Open::Nothing } else { Open::Recipient };
+        self.blanks = 0;
+    }
+
+    fn label(&mut self, rank: usize, reason: &str) {
+        self.open = Open::Label(rank);
+        self.said = true;
+        let slot = self.entries.last_mut().map_or(&mut self.early, |it| &mut it.labelled);
+        if slot.as_ref().is_none_or(|(known, lines)| rank < *known || lines.is_empty()) {
+            *slot = Some((rank, Vec::new()));
+        }
+        if !reason.is_empty() {
+            self.more(reason);
+        }
+    }
+
+    fn more(&mut self, text: &str) {
+        match (self.open, self.entries.last_mut()) {
+            (Open::Nothing, _) | (Open::Recipient, None) => {}
+            (Open::Recipient, Some(entry)) => {
+                entry.below.push(text.to_owned());
+                self.said = true;
+            }
+            (Open::Label(rank), entry) => {
+                let slot = entry.map_or(&mut self.early, |it| &mut it.labelled);
+                if let Some((known, lines)) = slot
+                    && *known == rank
+                {
+                    lines.push(text.to_owned());
+                }
+            }
+        }
+    }
+
+    fn finish(mut self, transcript: &Transcript, top: Option<&str>) -> Vec<Found> {
+        if self.entries.is_empty() {
+            let named =
+                transcript.replies.iter().map(|(address, _)| Entry { address: address.clone(), ..Entry::default() });
+            self.entries.extend(named);
+        }
+        // What is said of the last of several named together is said of all of them.
+        for at in (1..self.entries.len()).rev() {
+            let (before, from) = self.entries.split_at_mut(at);
+            let (Some(previous), Some(entry)) = (before.last_mut(), from.first()) else { continue };
+            if entry.with_previous && previous.below.is_empty() && previous.labelled.is_none() {
+                previous.below.clone_from(&entry.below);
+                previous.labelled.clone_from(&entry.labelled);
+            }
+        }
+        self.entries.iter().map(|entry| self.found(entry, transcript, top)).collect()
+    }
+
+    fn found(&self, entry: &Entry, transcript: &Transcript, top: Option<&str>) -> Found {
+        let joined = |lines: &[String]| one_line(lines.iter().map(String::as_str));
+        let labelled = entry.labelled.as_ref().or(self.early.as_ref()).and_then(|(_, lines)| joined(lines));
+        let below = joined(&entry.below);
+        let reply = transcript.replies.iter().find(|(it, _)| it.eq_ignore_ascii_case(&entry.address));
+        let reply = reply.map(|(_, said)| said.clone()).or_else(|| transcript.general.clone());
+        let context: Vec<&str> =
+            [&labelled, &below, &reply].into_iter().flatten().map(String::as_str).chain(top).collect();
+        let context = context.join("\n");
+        let alias = first_captures(&self.patterns.alias, &context).map(|(_, it)| group(&it, "addr"));
+        let alias = alias.or_else(|| (!entry.alias.is_empty()).then(|| entry.alias.clone()));
+        let host = first_captures(&self.patterns.remote_mta, &context).map(|(_, it)| group(&it, "host"));
+        let host = host.or_else(|| transcript.host.clone());
+        let own_line = || {
+            let rest = entry.line.replace(&entry.address, "");
+            (rest.split(|c: char| !c.is_alphabetic()).filter(|it| it.len() > 1).count() >= 3)
+                .then(|| entry.line.clone())
+        };
+        let said = labelled.or(below).or(reply).or_else(|| top.map(str::to_owned)).or_else(own_line);
+        let reason = said.map(|it| self.clean(&it)).filter(|it| !it.is_empty());
+        Found { address: entry.address.clone(), alias, reason, context, host }
+    }
+
+    fn clean(&self, reason: &str) -> String {
+        let captures = first_captures(&self.patterns.clean, reason);
+        captures.map_or_else(|| reason.to_owned(), |(_, it)| group(&it, "reason"))
+    }
+}
+
+fn first_captures<'t>(patterns: &[Regex], text: &'t str) -> Option<(usize, Captures<'t>)> {
+    patterns.iter().enumerate().find_map(|(rank, it)| Some((rank, it.captures(text)?)))
+}

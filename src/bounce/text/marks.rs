@@ -1,0 +1,264 @@
+//! One pass for every literal mark there is: which formats a text may be, where the pasted
+//! original begins, whether it warns or has given up.
+
+use std::{collections::HashMap, ops::Range};
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::{
+    descriptor::{Fingerprint, Format},
+    lines::{Line, squeeze, squeeze_onto},
+    shared::{Place, Shared},
+};
+
+/// Parts the pieces of a header haystack; never in squeezed text.
+const EDGE: char = '\n';
+
+/// What a mark means.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Sign {
+    /// The pasted original begins here.
+    Original,
+    /// A warning: still trying.
+    Delayed,
+    /// A receipt: delivered.
+    Delivered,
+    /// Given up after trying for long.
+    Expired,
+    /// A sentence that only bounces contain.
+    Sentence,
+    /// Words of bounces that people use too.
+    Hint,
+    /// A subject that bounces bear.
+    Subject,
+    /// The sender calls itself a daemon.
+    Daemon,
+    /// The subject warns.
+    DelayedSubject,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Use {
+    Sign(Sign),
+    /// The n-th condition of all fingerprints.
+    Condition(usize),
+}
+
+/// All marks of all formats in one automaton.
+pub(super) struct Marks {
+    automaton: Option<AhoCorasick>,
+    /// For each pattern of the automaton.
+    uses: Vec<Vec<(Place, Use)>>,
+    /// Squeezed length of each condition's mark.
+    weights: Vec<usize>,
+    fingerprints: Vec<Compiled>,
+}
+
+/// A fingerprint: groups of conditions, each of which needs one to hold.
+struct Compiled {
+    format: usize,
+    groups: Vec<Vec<usize>>,
+}
+
+/// What one message showed.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    signs: Vec<(Sign, usize)>,
+    conditions: Vec<(usize, usize)>,
+}
+
+/// The fields that marks are looked for in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields<'a> {
+    pub(super) from: &'a str,
+    pub(super) subject: &'a str,
+    pub(super) headers: &'a [(String, String)],
+}
+
+impl Marks {
+    pub(super) fn new(formats: &[Format], shared: &Shared) -> Self {
+        let mut index = Index::default();
+        for (sign, place, marks) in shared.marks() {
+            for mark in marks {
+                index.add(mark, place, Use::Sign(sign));
+            }
+        }
+        for (number, format) in formats.iter().enumerate() {
+            for fingerprint in &format.descriptor.fingerprint {
+                index.add_fingerprint(number, fingerprint);
+            }
+        }
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&index.patterns).ok();
+        Self { automaton, uses: index.uses, weights: index.weights, fingerprints: index.fingerprints }
+    }
+
+    /// Looks for every mark in the lines and the fields. Marks at or after the line `cut` (or where
+    /// a mark says that the original begins, if that is earlier) do not count.
+    pub(super) fn scan(&self, lines: &[Line], cut: usize, fields: Fields<'_>) -> Seen {
+        let mut text = String::new();
+        let mut starts = Vec::with_capacity(lines.len());
+        for line in lines.iter().take(cut) {
+            starts.push(text.len());
+            squeeze_onto(&mut text, &line.text);
+        }
+        let mut seen = Seen::default();
+        self.search(&text, Place::Text, |use_, at| {
+            let line = starts.partition_point(|start| *start <= at.start).saturating_sub(1);
+            let line_end = starts.get(line + 1).copied().unwrap_or(text.len());
+            let whole = line_end - starts.get(line).copied().unwrap_or(0);
+            // Short announcements ("Original message") are words of prose too, unless they stand alone.
+            let slack = if at.len() < 20 { 6 } else { 60 };
+            if use_ != Use::Sign(Sign::Original) || whole <= at.len() + slack {
+                seen.take(use_, line);
+            }
+        });
+        let end = seen.first(Sign::Original).unwrap_or(usize::MAX);
+        seen.signs.retain(|(sign, line)| *line < end || *sign == Sign::Original);
+        seen.conditions.retain(|(_, line)| *line <= end);
+        self.search(&edged(fields.from), Place::From, |use_, _| seen.take(use_, 0));
+        self.search(&edged(fields.subject), Place::Subject, |use_, _| seen.take(use_, 0));
+        let mut headers = String::from(EDGE);
+        for (name, value) in fields.headers {
+            squeeze_onto(&mut headers, name);
+            squeeze_onto(&mut headers, value);
+            headers.push(EDGE);
+        }
+        self.search(&headers, Place::Header, |use_, _| seen.take(use_, 0));
+        seen
+    }
+
+    fn search(&self, haystack: &str, place: Place, mut found: impl FnMut(Use, Range<usize>)) {
+        let Some(automaton) = &self.automaton else { return };
+        for hit in automaton.find_overlapping_iter(haystack) {
+            for (where_, use_) in self.uses.get(hit.pattern().as_usize()).into_iter().flatten() {
+                if *where_ == place {
+                    found(*use_, hit.range());
+                }
+            }
+        }
+    }
+
+    /// Whether the words bear the sign.
+    pub(super) fn says(&self, sign: Sign, words: &str) -> bool {
+        let mut said = false;
+        self.search(&squeeze(words), Place::Text, |use_, _| said |= use_ == Use::Sign(sign));
+        said
+    }
+
+    /// The formats whose fingerprint is there, the one with the longest marks first.
+    pub(super) fn claims(&self, seen: &Seen) -> Vec<Claim> {
+        let held: HashMap<usize, usize> =
+            seen.conditions.iter().filter_map(|(it, _)| Some((*it, *self.weights.get(*it)?))).collect();
+        if held.is_empty() {
+            return Vec::new();
+        }
+        let mut best: HashMap<usize, usize> = HashMap::new();
+        for fingerprint in &self.fingerprints {
+            let weight: Option<usize> =
+                fingerprint.groups.iter().map(|group| group.iter().filter_map(|it| held.get(it)).max().copied()).sum();
+            if let Some(weight) = weight {
+                let known = best.entry(fingerprint.format).or_default();
+                *known = weight.max(*known);
+            }
+        }
+        let mut claims: Vec<_> = best.into_iter().map(|(format, weight)| Claim { format, weight }).collect();
+        claims.sort_by_key(|it| (usize::MAX - it.weight, it.format));
+        claims
+    }
+}
+
+/// A format that a text may be, by its fingerprint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Claim {
+    pub(super) format: usize,
+    /// Squeezed length of the marks that were found.
+    pub(super) weight: usize,
+}
+
+impl Seen {
+    fn take(&mut self, use_: Use, line: usize) {
+        match use_ {
+            Use::Sign(sign) => self.signs.push((sign, line)),
+            Use::Condition(number) => self.conditions.push((number, line)),
+        }
+    }
+
+    /// The first line with the sign.
+    pub(super) fn first(&self, sign: Sign) -> Option<usize> {
+        self.lines(sign).min()
+    }
+
+    /// Every line with the sign.
+    pub(super) fn lines(&self, sign: Sign) -> impl Iterator<Item = usize> {
+        self.signs.iter().filter(move |(it, _)| *it == sign).map(|(_, line)| *line)
+    }
+}
+
+#[derive(Default)]
+struct Index {
+    numbers: HashMap<String, usize>,
+    patterns: Vec<String>,
+    uses: Vec<Vec<(Place, Use)>>,
+    weights: Vec<usize>,
+    fingerprints: Vec<Compiled>,
+}
+
+impl Index {
+    fn add(&mut self, mark: &str, place: Place, use_: Use) {
+        let pattern = pattern(mark, place);
+        debug_assert!(!squeeze(mark).is_empty(), "the mark `{mark}` would be found everywhere");
+        let number = *self.numbers.entry(pattern.clone()).or_insert_with(|| {
+            self.patterns.push(pattern);
+            self.uses.push(Vec::new());
+            self.patterns.len() - 1
+        });
+        if let Some(uses) = self.uses.get_mut(number) {
+            uses.push((place, use_));
+        }
+    }
+
+    fn add_fingerprint(&mut self, format: usize, fingerprint: &Fingerprint) {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for mark in &fingerprint.text {
+            groups.push(vec![self.condition(mark, Place::Text)]);
+        }
+        for (place, marks) in [
+            (Place::Text, &fingerprint.text_any),
+            (Place::From, &fingerprint.from),
+            (Place::Subject, &fingerprint.subject),
+            (Place::Header, &fingerprint.header),
+        ] {
+            if !marks.is_empty() {
+                groups.push(marks.iter().map(|mark| self.condition(mark, place)).collect());
+            }
+        }
+        self.fingerprints.push(Compiled { format, groups });
+    }
+
+    fn condition(&mut self, mark: &str, place: Place) -> usize {
+        let number = self.weights.len();
+        self.weights.push(squeeze(mark).len());
+        self.add(mark, place, Use::Condition(number));
+        number
+    }
+}
+
+/// A mark as the automaton looks for it; header marks begin at a field's name.
+fn pattern(mark: &str, place: Place) -> String {
+    let mut pattern = String::new();
+    if place == Place::Header || mark.starts_with('^') {
+        pattern.push(EDGE);
+    }
+    squeeze_onto(&mut pattern, mark);
+    if mark.ends_with('$') {
+        pattern.push(EDGE);
+    }
+    pattern
+}
+
+fn edged(field: &str) -> String {
+    let mut text = String::from(EDGE);
+    squeeze_onto(&mut text, field);
+    text.push(EDGE);
+    text
+}

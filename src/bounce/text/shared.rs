@@ -1,0 +1,81 @@
+//! What all formats share: `catalogue/formats/shared.toml`.
+//!
+//! The words with which a pasted original is announced, with which a warning is told from a
+//! failure, with which a bounce says that it is one; and how a quoted host is named.
+
+use regex::Regex;
+use serde::Deserialize;
+
+use super::{descriptor::compile, marks::Sign};
+
+/// The file, read strictly.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shared {
+    original: Vec<String>,
+    delayed: Vec<String>,
+    delayed_subject: Vec<String>,
+    delivered: Vec<String>,
+    expired: Vec<String>,
+    sentence: Vec<String>,
+    /// What bounces say, and people too.
+    hint: Vec<String>,
+    subject: Vec<String>,
+    daemon: Vec<String>,
+    remote_mta: Vec<String>,
+    reporting_mta: Vec<String>,
+    /// Words around an address that say it is not a failed recipient.
+    pub(super) bystander: Vec<String>,
+    /// Words that give a reason.
+    reason: Vec<String>,
+}
+
+/// Where a mark is looked for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Place {
+    Text,
+    From,
+    Subject,
+    /// Any field, at its beginning.
+    Header,
+}
+
+/// The shared patterns, compiled.
+#[derive(Debug, Default)]
+pub(super) struct SharedPatterns {
+    pub(super) remote_mta: Vec<Regex>,
+    pub(super) reporting_mta: Vec<Regex>,
+    pub(super) bystander: Vec<Regex>,
+    pub(super) reason: Vec<Regex>,
+}
+
+impl Shared {
+    pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    pub(super) fn marks(&self) -> [(Sign, Place, &[String]); 9] {
+        [
+            (Sign::Original, Place::Text, &self.original),
+            (Sign::Delayed, Place::Text, &self.delayed),
+            (Sign::DelayedSubject, Place::Subject, &self.delayed_subject),
+            (Sign::Delivered, Place::Text, &self.delivered),
+            (Sign::Expired, Place::Text, &self.expired),
+            (Sign::Sentence, Place::Text, &self.sentence),
+            (Sign::Hint, Place::Text, &self.hint),
+            (Sign::Subject, Place::Subject, &self.subject),
+            (Sign::Daemon, Place::From, &self.daemon),
+        ]
+    }
+
+    /// Patterns that do not compile are handed to `wrong`; a test holds that there are none.
+    pub(super) fn compile(&self, wrong: &mut dyn FnMut(super::descriptor::Wrong)) -> SharedPatterns {
+        let mut all = |patterns: &[String]| compile("catalogue/formats/shared.toml", patterns, wrong);
+        SharedPatterns {
+            remote_mta: all(&self.remote_mta),
+            reporting_mta: all(&self.reporting_mta),
+            bystander: all(&self.bystander),
+            reason: all(&self.reason),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Every descriptor against its own samples, and the reading against hostile text.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
+use super::*;
+
+/// `NN.expect.toml`: what must be read out of `NN.eml`.
+#[derive(Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    format: String,
+    reporting_mta: Option<String>,
+    /// The words with which the pasted original begins.
+    original: Option<String>,
+    recipient: Vec<ExpectedRecipient>,
+}
+
+#[derive(Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct ExpectedRecipient {
+    address: String,
+    original: Option<String>,
+    action: Option<Action>,
+    diagnostic: Option<String>,
+    status: Option<String>,
+    reply_code: Option<u16>,
+    remote_mta: Option<String>,
+    #[serde(default)]
+    expired: bool,
+}
+
+fn described(mail: &Mail, reading: TextReading) -> Expected {
+    let recipient = |it: TextRecipient| ExpectedRecipient {
+        address: it.address.to_string(),
+        original: it.original.map(|it| it.to_string()),
+        action: Some(it.action).filter(|it| *it != Action::Failed),
+        diagnostic: it.diagnostic,
+        status: it.status.map(|it| it.to_string()),
+        reply_code: it.reply_code.map(ReplyCode::get),
+        remote_mta: it.remote_mta,
+        expired: it.expired,
+    };
+    let original = reading.original_at.and_then(|at| mail.text().get(at..)?.lines().next().map(str::to_owned));
+    Expected {
+        format: reading.format,
+        reporting_mta: reading.reporting_mta,
+        original,
+        recipient: reading.recipients.into_iter().map(recipient).collect(),
+    }
+}
+
+/// `(name, sample's path without extension)` of every sample on disk.
+fn samples() -> Vec<(String, std::path::PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue/formats");
+    let mut samples = Vec::new();
+    for format in fs::read_dir(root).unwrap().map(|it| it.unwrap()).filter(|it| it.path().is_dir()) {
+        let name = format.file_name().into_string().unwrap();
+        let Ok(folder) = fs::read_dir(format.path().join("samples")) else { continue };
+        let paths = folder.map(|it| it.unwrap().path()).filter(|it| it.extension().is_some_and(|it| it == "eml"));
+        samples.extend(paths.map(|it| (name.clone(), it.with_extension(""))));
+    }
+    samples.sort();
+    samples
+}
+
+#[test]
+fn every_descriptor_is_sound() {
+    let mut wrong = Vec::new();
+    let formats = Formats::load(&mut |it| wrong.push(it));
+    wrong.extend(formats.all.iter().flat_map(Format::check).map(|it| it.to_string()));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(formats.all.iter().all(|it| !it.descriptor.source.is_empty()));
+}
+
+#[test]
+fn every_descriptor_has_a_sample_and_reads_it_as_expected() {
+    let samples = samples();
+    let mut wrong = Vec::new();
+    for format in &FORMATS.all {
+        if !samples.iter().any(|(name, _)| *name == format.name) {
+            wrong.push(format!("{}: no sample", format.name));
+        }
+    }
+    for (name, path) in samples {
+        let mail = Mail::parse(&fs::read(path.with_extension("eml")).unwrap());
+        let expected = fs::read_to_string(path.with_extension("expect.toml")).unwrap_or_default();
+        let expected: Result<Expected, _> = toml::from_str(&expected);
+        let read = read(&mail).map(|it| described(&mail, it)).unwrap_or_default();
+        match expected {
+            Ok(it) if it == read && it.format == name => {}
+            other => wrong.push(format!("{}\nexpected {other:#?}\nread {read:#?}", path.display())),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A text as it might arrive, of a daemon, with a subject of bounces.
+fn read_hostile(text: &str) -> Option<TextReading> {
+    let fields = Fields { from: "MAILER-DAEMON@mail.example.cn", subject: "failure notice", headers: &[] };
+    FORMATS.read(text, fields)
+}
+
+#[test]
+fn time_is_linear_in_hostile_text() {
+    let started = std::time::Instant::now();
+    for unit in [
+        "<a@b.example>:\n",
+        "a@",
+        "@",
+        "\"",
+        "550-",
+        "=3D=\n",
+        "\0",
+        "\n",
+        ">>> RCPT To:<a@b.example>\n<<< 550-x\n",
+        "收件人：",
+    ] {
+        let preamble = "Hi. This is the qmail-send program at mail.example.cn.\n";
+        read_hostile(&format!("{preamble}{}", unit.repeat(1_000_000 / unit.len())));
+        read_hostile(&unit.repeat(1_000_000 / unit.len()));
+    }
+    assert!(started.elapsed() < std::time::Duration::from_mins(1), "{:?}", started.elapsed());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Samples cut, doubled and spoilt anywhere are read without a panic.
+    #[test]
+    fn nothing_panics(sample in 0_usize..200, at in 0_usize..4000, junk in "\\PC{0,40}", again in 0_usize..4000) {
+        static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+            let read = |(_, path): (String, std::path::PathBuf)| fs::read(path.with_extension("eml")).unwrap();
+            samples().into_iter().map(read).map(|it| Mail::parse(&it).text().to_owned()).collect()
+        });
+        let text: Vec<char> = TEXTS[sample % TEXTS.len()].chars().collect();
+        let (at, again) = (at % text.len(), again % text.len());
+        let spoilt: String = text[..at].iter().chain(&junk.chars().collect::<Vec<_>>()).chain(&text[again..]).collect();
+        read_hostile(&spoilt);
+    }
+}
+
+#[test]
+fn ordinary_mail_gives_nothing() {
+    for (from, subject, text) in [
+        (
+            "Wang <wang@example.org>",
+            "Re: Offer",
+            "Dear Li,\n\nthe parcel could not be delivered to\nzhou@example.com\n",
+        ),
+        ("Postmaster <postmaster@example.org>", "Friday", "Bob's mailbox was full; write to bob@example.org again."),
+        ("Wang <wang@example.org>", "Re: 退信", "我收到退信了，请改发 wang2@example.org"),
+        ("Shop <noreply@example.org>", "Your order has shipped", "Questions? support@example.org"),
+    ] {
+        let fields = Fields { from, subject, headers: &[] };
+        assert_eq!(FORMATS.read(text, fields), None, "{subject}");
+    }
+}
+
+#[test]
+fn the_general_reader_guesses_and_says_so() {
+    let text =
+        "We are sorry.\n\nwang@example.org\n   no such mailbox here\n\nContact postmaster@example.org for help.\n";
+    let reading = read_hostile(text).unwrap();
+    assert_eq!((reading.format.as_str(), reading.provenance), ("general", Provenance::Guess));
+    let addresses: Vec<_> = reading.recipients.iter().map(|it| it.address.to_string()).collect();
+    assert_eq!(addresses, ["wang@example.org"]);
+    assert_eq!(reading.recipients[0].diagnostic.as_deref(), Some("no such mailbox here"));
+}

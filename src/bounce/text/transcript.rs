@@ -1,0 +1,86 @@
+//! The transcript of an SMTP session within a bounce, as Sendmail and its kin print it.
+//!
+//! `... while talking to HOST:`, `>>> RCPT To:<a@b>`, `<<< 550 …`, and the program's own line
+//! `550 5.1.1 <a@b>... User unknown` after them.
+
+use super::{codes, descriptor::address_pattern, lines::Line};
+
+/// What a transcript says of one address, or of all.
+#[derive(Debug, Default)]
+pub(super) struct Transcript {
+    /// Address as written and the reply to its RCPT, or the program's line about it.
+    pub(super) replies: Vec<(String, String)>,
+    /// The first refusal whatever it was about.
+    pub(super) general: Option<String>,
+    /// The host that was talked to.
+    pub(super) host: Option<String>,
+}
+
+/// Reads the lines of a transcript.
+pub(super) fn read(lines: &[Line]) -> Transcript {
+    let mut found = Transcript::default();
+    let mut addressed: Option<String> = None;
+    let mut reply: Vec<&str> = Vec::new();
+    for line in lines {
+        let text = line.text.as_str();
+        if let Some(host) = after(text, "while talking to ") {
+            found.host = Some(host.trim_end_matches([':', '.', ' ']).to_owned());
+        } else if let Some(command) = text.strip_prefix(">>>") {
+            flush(&mut found, addressed.as_deref(), &mut reply);
+            let rcpt = command.trim().get(..4).is_some_and(|it| it.eq_ignore_ascii_case("rcpt"));
+            addressed = if rcpt { address(command) } else { None };
+        } else if let Some(answer) = text.strip_prefix("<<<") {
+            reply.push(answer.trim());
+        } else {
+            flush(&mut found, addressed.as_deref(), &mut reply);
+            own_line(&mut found, text);
+        }
+    }
+    flush(&mut found, addressed.as_deref(), &mut reply);
+    found
+}
+
+fn flush(found: &mut Transcript, addressed: Option<&str>, reply: &mut Vec<&str>) {
+    let said = codes::one_line(reply.drain(..)).filter(|it| it.starts_with(['4', '5']));
+    let Some(said) = said else { return };
+    if let Some(address) = addressed.map(str::to_owned).or_else(|| address(&said)) {
+        found.replies.push((address, said.clone()));
+    }
+    found.general.get_or_insert(said);
+}
+
+/// `550 5.1.1 <a@b>... reason`, the program's summing up; a server's own words came before it.
+fn own_line(found: &mut Transcript, text: &str) {
+    if !text.starts_with(['4', '5']) || codes::reply_code(text).is_none() {
+        return;
+    }
+    if let Some(address) = address(text)
+        && !found.replies.iter().any(|(known, _)| known.eq_ignore_ascii_case(&address))
+    {
+        let said = found.general.clone().unwrap_or_else(|| text.to_owned());
+        found.replies.push((address, said));
+    }
+    found.general.get_or_insert_with(|| text.to_owned());
+}
+
+fn address(text: &str) -> Option<String> {
+    Some(address_pattern()?.captures(text)?.name("addr")?.as_str().to_owned())
+}
+
+fn after<'t>(text: &'t str, words: &str) -> Option<&'t str> {
+    text.find(words).and_then(|at| text.get(at + words.len()..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::lines::lines, *};
+
+    #[test]
+    fn a_reply_belongs_to_the_command_before_it() {
+        let text = "... while talking to mx.example.org.:\n>>> RCPT To:<a@example.org>\n<<< 550-5.1.1 no\n\
+                    <<< 550 5.1.1 such user\n550 5.1.1 <a@example.org>... User unknown\n>>> DATA\n<<< 503 none\n";
+        let found = read(&lines(text));
+        assert_eq!(found.host.as_deref(), Some("mx.example.org"));
+        assert_eq!(found.replies, [("a@example.org".to_owned(), "550-5.1.1 no such user".to_owned())]);
+    }
+}

@@ -1,0 +1,114 @@
+//! Bytes of an unreliable charset to text (`Mail`'s parts and header fields).
+//!
+//! Labels of real mail lie: GBK under `us-ascii`, UTF-8 under `gb2312`, GBK under `iso-8859-1`.
+//! So valid UTF-8 wins over any label; then the label, with `gb2312` and `gbk` read as GB18030;
+//! then GB18030 where the bytes have its form; then windows-1252, which takes everything.
+//! Total: whatever cannot be decoded becomes U+FFFD.
+
+use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
+
+/// Decodes `bytes`, of which the sender says that they are in `label`.
+#[must_use]
+pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
+    if bytes.is_ascii() && !bytes.contains(&0x1b) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    let labelled = label.and_then(encoding);
+    if bytes.contains(&0x1b) && (labelled == Some(ISO_2022_JP) || speaks_iso_2022_jp(bytes)) {
+        return ISO_2022_JP.decode_without_bom_handling(bytes).0.into_owned();
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned();
+    }
+    if let Some(encoding) = labelled.filter(|it| *it != UTF_8 && !is_western(it)) {
+        let (text, damaged) = encoding.decode_without_bom_handling(bytes);
+        if !damaged || !has_form_of_gb18030(bytes) {
+            return text.into_owned();
+        }
+    }
+    if is_damaged_utf8(bytes) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    if has_form_of_gb18030(bytes) {
+        return GB18030.decode_without_bom_handling(bytes).0.into_owned();
+    }
+    labelled.filter(is_western).unwrap_or(WINDOWS_1252).decode_without_bom_handling(bytes).0.into_owned()
+}
+
+/// The encoding a label names; the simplified Chinese ones as GB18030, which contains them all.
+fn encoding(label: &str) -> Option<&'static Encoding> {
+    let label = label.trim().trim_matches(|c| c == '"' || c == '\'');
+    let found = Encoding::for_label(label.as_bytes()).or_else(|| {
+        let squeezed: String = label.chars().filter(char::is_ascii_alphanumeric).collect();
+        match squeezed.to_ascii_lowercase().as_str() {
+            "cp936" | "ms936" | "windows936" | "gb18030" | "gb23121980" | "euccn" => Some(GB18030),
+            "utf8" | "unicode11utf8" => Some(UTF_8),
+            "cp950" | "windows950" | "ms950" => Some(BIG5),
+            "cp932" | "windows932" | "iso2022jpms" => Some(SHIFT_JIS),
+            _ => None,
+        }
+    })?;
+    Some(if found == GBK { GB18030 } else { found })
+}
+
+/// Single-byte encodings, in which every byte is valid: their label proves nothing.
+fn is_western(encoding: &&'static Encoding) -> bool {
+    ![GB18030, BIG5, EUC_JP, EUC_KR, SHIFT_JIS, ISO_2022_JP].contains(encoding) && encoding.is_single_byte()
+}
+
+/// An escape to JIS X 0208 or 0201 stands in the bytes (RFC 1468).
+fn speaks_iso_2022_jp(bytes: &[u8]) -> bool {
+    bytes.windows(3).any(|it| matches!(it, b"\x1b$B" | b"\x1b$@" | b"\x1b(J" | b"\x1b(I"))
+}
+
+/// UTF-8 that was cut or hit in few places: far more good characters than bad ones.
+fn is_damaged_utf8(bytes: &[u8]) -> bool {
+    let (mut good, mut bad) = (0_usize, 0_usize);
+    for chunk in bytes.utf8_chunks() {
+        good += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        bad += usize::from(!chunk.invalid().is_empty());
+    }
+    good > 4 * bad
+}
+
+/// High bytes come in pairs, both of GB 2312's range, as they hardly ever do in western text.
+fn has_form_of_gb18030(bytes: &[u8]) -> bool {
+    let (mut pairs, mut others) = (0_usize, 0_usize);
+    let mut rest = bytes;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first < 0x80 {
+            continue;
+        }
+        match tail {
+            [second, after @ ..] if *first >= 0xa1 && *second >= 0xa1 => {
+                pairs += 1;
+                rest = after;
+            }
+            _ => others += 1,
+        }
+    }
+    pairs > 0 && others * 8 <= pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lying_and_missing_labels_are_seen_through() {
+        let gbk = [0xd3, 0xca, 0xcf, 0xe4]; // 邮箱
+        for label in [None, Some("us-ascii"), Some("gb2312"), Some("iso-8859-1"), Some("utf-8")] {
+            assert_eq!(decode(&gbk, label), "邮箱", "{label:?}");
+        }
+        assert_eq!(decode("邮箱".as_bytes(), Some("gb2312")), "邮箱");
+        assert_eq!(decode(b"M\xfcller", Some("iso-8859-1")), "Müller");
+        assert_eq!(decode(b"M\xfcller, f\xfcr", None), "Müller, für");
+        assert_eq!(decode(b"\xb6l\xbdc", Some("big5")), "郵箱");
+        assert_eq!(decode(b"\x1b$B%a!<%k\x1b(B", None), "メール");
+        assert_eq!(
+            decode(b"caf\xc3\xa9 \xe9\x82\xae\xe7\xae\xb1\xe4\xb8\xad\xe6\x96\x87\xe9\x82", None),
+            "café 邮箱中文\u{fffd}"
+        );
+    }
+}

@@ -1,0 +1,503 @@
+//! Bytes to a tree of decoded parts: `Mail::parse`, which is total, linear and bounded.
+//!
+//! mail-parser finds the structure; the rest is done here, around its pitfalls. It works on a
+//! copy in which nested messages are masked, so that it never nests (dropping its nested
+//! messages recurses without bound) and they are parsed only when asked for, to a limited depth.
+//! Charsets are repaired (`charset`), header fields read from the bytes (`header`), line ends of
+//! every kind become LF, and a multipart whose boundary is missing or wrong is given the one that
+//! its body shows.
+
+use std::{
+    borrow::Cow,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, LazyLock, OnceLock},
+};
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
+use mail_parser::{HeaderName, MessageParser, MimeHeaders, PartType};
+
+use super::{charset, header::Headers, html, transfer};
+
+/// Octets that are looked at; what follows is cut off.
+pub const MAX_OCTETS: usize = 1024 * 1024;
+/// Parts that are looked at.
+pub const MAX_PARTS: usize = 500;
+/// Messages within messages that are looked at.
+pub const MAX_DEPTH: u8 = 6;
+
+/// A message: its header fields and its parts.
+#[derive(Debug)]
+pub struct Mail {
+    source: Arc<Vec<u8>>,
+    depth: u8,
+    parts: Vec<Part>,
+    text: OnceLock<String>,
+    defects: Vec<&'static str>,
+}
+
+/// One entity of a message (RFC 2045 §2.4): the message itself, a multipart, or a leaf.
+#[derive(Debug)]
+pub struct Part {
+    source: Arc<Vec<u8>>,
+    depth: u8,
+    header: Range<usize>,
+    body: Range<usize>,
+    headers: Headers,
+    content_type: String,
+    parameters: Vec<(String, String)>,
+    parent: Option<usize>,
+    children: Vec<usize>,
+    text: OnceLock<String>,
+    message: OnceLock<Option<Box<Mail>>>,
+}
+
+impl Mail {
+    /// Reads any bytes. Input over [`MAX_OCTETS`] is cut; a leading mbox `From ` line and blank
+    /// lines are skipped; CR, LF and CRLF all end lines.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Self {
+        Self::parse_at(bytes, 0)
+    }
+
+    fn parse_at(bytes: &[u8], depth: u8) -> Self {
+        let mut defects = Vec::new();
+        let cut = bytes.len() > MAX_OCTETS;
+        if cut {
+            defects.push("cut at the size limit");
+        }
+        let source = Arc::new(normalise(&bytes[..bytes.len().min(MAX_OCTETS)]));
+        let mut parts = structure(&source, depth);
+        if let Some(repaired) = with_shown_boundary(&source, &parts) {
+            let repaired = Arc::new(repaired);
+            let again = structure(&repaired, depth);
+            if again.len() > 1 {
+                defects.push("multipart without its boundary");
+                return Self { source: repaired, depth, parts: again, text: OnceLock::new(), defects };
+            }
+        }
+        if parts.len() > MAX_PARTS {
+            defects.push("too many parts");
+            parts.truncate(MAX_PARTS);
+        }
+        Self { source, depth, parts, text: OnceLock::new(), defects }
+    }
+
+    /// The message's own header fields.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.root().headers
+    }
+
+    /// The first field of that name (any case), unfolded and decoded.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers().first(name)
+    }
+
+    /// The header block as it stands, LF lines.
+    #[must_use]
+    pub fn header_block(&self) -> &[u8] {
+        self.source.get(self.root().header.clone()).unwrap_or_default()
+    }
+
+    /// All octets of the message, LF lines.
+    #[must_use]
+    pub fn source(&self) -> &[u8] {
+        &self.source
+    }
+
+    /// How deep this message lies within others; 0 is the outermost.
+    #[must_use]
+    pub fn depth(&self) -> u8 {
+        self.depth
+    }
+
+    /// The parts in document order; the first is the message itself. Never empty. Parts of nested
+    /// messages are not among them: ask `Part::message`.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The message as a part.
+    #[must_use]
+    pub fn root(&self) -> &Part {
+        &self.parts[0]
+    }
+
+    /// What was wrong with the form.
+    #[must_use]
+    pub fn defects(&self) -> &[&'static str] {
+        &self.defects
+    }
+
+    /// The first part of that type, such as `message/delivery-status`.
+    #[must_use]
+    pub fn part_of_type(&self, content_type: &str) -> Option<&Part> {
+        self.parts.iter().find(|it| it.content_type == content_type)
+    }
+
+    /// The human-readable text in LF lines: every text part that is no attachment and no returned
+    /// header block; of alternatives the plain one, unless only the HTML one names an address.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.text.get_or_init(|| {
+            let mut out = String::new();
+            for (index, part) in self.parts.iter().enumerate() {
+                if self.is_shown(index, part) {
+                    if !out.is_empty() && !out.ends_with('\n') {
+                        out.push('\n');
+                    }
+                    out.push_str(part.text());
+                }
+            }
+            out
+        })
+    }
+
+    fn is_shown(&self, index: usize, part: &Part) -> bool {
+        let readable = matches!(part.content_type.as_str(), "text/plain" | "text/html" | "text/enriched")
+            || part.children.is_empty()
+                && (part.content_type.starts_with("multipart/") || index == 0 && part.is_text());
+        if !readable || part.file_name().is_some() && part.is_attachment() {
+            return false;
+        }
+        let siblings = part.parent.map(|it| &self.parts[it]).filter(|it| it.content_type == "multipart/alternative");
+        let Some(alternatives) = siblings else { return true };
+        let best = alternatives
+            .children
+            .iter()
+            .filter_map(|&it| self.parts.get(it).map(|part| (it, part)))
+            .filter(|(_, it)| it.is_text())
+            .max_by_key(|(at, it)| (it.text().contains('@'), it.content_type == "text/plain", usize::MAX - at));
+        best.is_none_or(|(at, _)| at == index)
+    }
+}
+
+impl Part {
+    /// The part's header fields.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// `type/subtype`, lower-cased; `text/plain` where none is given (RFC 2045 §5.2).
+    #[must_use]
+    pub fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// A parameter of Content-Type, by its lower-case name.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the part is text of any subtype.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        self.content_type.starts_with("text/")
+    }
+
+    /// Whether Content-Disposition says `attachment` (RFC 2183 §2.2).
+    #[must_use]
+    pub fn is_attachment(&self) -> bool {
+        self.headers
+            .first("content-disposition")
+            .is_some_and(|it| it.get(..10).is_some_and(|kind| kind.eq_ignore_ascii_case("attachment")))
+    }
+
+    /// The file name by Content-Disposition or Content-Type.
+    #[must_use]
+    pub fn file_name(&self) -> Option<&str> {
+        self.parameter("filename").or_else(|| self.parameter("name"))
+    }
+
+    /// The indices (into `Mail::parts`) of a multipart's parts.
+    #[must_use]
+    pub fn children(&self) -> &[usize] {
+        &self.children
+    }
+
+    /// The index of the multipart that holds this part.
+    #[must_use]
+    pub fn parent(&self) -> Option<usize> {
+        self.parent
+    }
+
+    /// The body as it stands, LF lines, not decoded.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        self.source.get(self.body.clone()).unwrap_or_default()
+    }
+
+    /// The body with its Content-Transfer-Encoding undone.
+    #[must_use]
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        let encoding = self.headers.first("content-transfer-encoding").unwrap_or_default();
+        // RFC 2045 §6.4 forbids an encoding of multiparts; where one is claimed it is not true.
+        let composite = self.content_type.starts_with("multipart/");
+        transfer::decode(self.raw(), if composite { "" } else { encoding })
+    }
+
+    /// The body as text: charset repaired, LF lines, HTML rendered.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.text.get_or_init(|| {
+            let bytes = self.bytes();
+            let mut text = charset::decode(&bytes, self.parameter("charset"));
+            if text.contains('\r') {
+                text = text.replace("\r\n", "\n").replace('\r', "\n");
+            }
+            if self.content_type == "text/html" { html::to_text(&text) } else { text }
+        })
+    }
+
+    /// The message inside: of `message/rfc822` or `message/global`, a returned header block
+    /// (`text/rfc822-headers`, `message/global-headers`), or any other part, if asked.
+    /// `None` beyond [`MAX_DEPTH`].
+    #[must_use]
+    pub fn message(&self) -> Option<&Mail> {
+        let parse = || (self.depth < MAX_DEPTH).then(|| Box::new(Mail::parse_at(&self.bytes(), self.depth + 1)));
+        self.message.get_or_init(parse).as_deref()
+    }
+}
+
+/// LF lines, without a leading `From ` line (RFC 4155) and without blank lines before the header.
+fn normalise(bytes: &[u8]) -> Vec<u8> {
+    let mut out = if bytes.contains(&b'\r') {
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|&b| b == b'\r') {
+            out.extend_from_slice(&rest[..at]);
+            out.push(b'\n');
+            rest = &rest[at + 1..];
+            // `\r\r\n` is one damaged line end, as `\r\n` is a sound one.
+            let carriage_returns = rest.iter().take_while(|&&b| b == b'\r').count();
+            if rest.get(carriage_returns) == Some(&b'\n') && carriage_returns <= 1 {
+                rest = &rest[carriage_returns + 1..];
+            }
+        }
+        out.extend_from_slice(rest);
+        out
+    } else {
+        bytes.to_vec()
+    };
+    if out.starts_with(b"\xef\xbb\xbf") {
+        out.drain(..3);
+    }
+    let blank = out.iter().take_while(|b| matches!(b, b'\n' | b' ' | b'\t')).count();
+    out.drain(..blank);
+    if out.starts_with(b"From ") || out.starts_with(b">From ") {
+        let line = out.iter().position(|&b| b == b'\n').map_or(out.len(), |at| at + 1);
+        out.drain(..line);
+    }
+    out
+}
+
+/// What makes mail-parser nest; each is masked by a token of the same length and alphabet.
+static NESTING: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasickBuilder::new().ascii_case_insensitive(true).build(["rfc822", "global", "digest"]).ok());
+
+fn mask(source: &[u8]) -> Cow<'_, [u8]> {
+    let Some(nesting) = NESTING.as_ref() else { return Cow::Borrowed(source) };
+    let mut masked = Cow::Borrowed(source);
+    for found in nesting.find_iter(source) {
+        if let Some(byte) = masked.to_mut().get_mut(found.start() + 1) {
+            *byte = b'x';
+        }
+    }
+    masked
+}
+
+/// Undoes `mask` in a parameter's value or a type's name.
+fn unmask(text: &str) -> String {
+    if !text.contains('x') {
+        return text.to_owned();
+    }
+    text.replace("rxc822", "rfc822").replace("gxobal", "global").replace("dxgest", "digest")
+}
+
+static PARSER: LazyLock<MessageParser> = LazyLock::new(|| {
+    MessageParser::new()
+        .header_content_type(HeaderName::ContentType)
+        .header_content_type(HeaderName::ContentDisposition)
+        .header_text(HeaderName::ContentTransferEncoding)
+        .default_header_ignore()
+});
+
+/// The parts of a message, never none.
+fn structure(source: &Arc<Vec<u8>>, depth: u8) -> Vec<Part> {
+    let masked = mask(source);
+    let found = catch_unwind(AssertUnwindSafe(|| {
+        let message = PARSER.parse(masked.as_ref())?;
+        let parts: Vec<Part> =
+            message.parts.iter().take(MAX_PARTS + 1).map(|it| part(source, it, depth, &message.parts)).collect();
+        (!parts.is_empty()).then_some(parts)
+    }));
+    let mut parts = found.ok().flatten().unwrap_or_else(|| vec![whole(source, depth)]);
+    let count = parts.len();
+    for index in 0..count {
+        parts[index].children.retain(|&it| it > index && it < count);
+        for child in parts[index].children.clone() {
+            parts[child].parent = Some(index);
+        }
+    }
+    parts
+}
+
+/// A message of which not even the structure could be found: all of it is text.
+fn whole(source: &Arc<Vec<u8>>, depth: u8) -> Part {
+    Part {
+        source: Arc::clone(source),
+        depth,
+        header: 0..0,
+        body: 0..source.len(),
+        headers: Headers::default(),
+        content_type: "text/plain".to_owned(),
+        parameters: Vec::new(),
+        parent: None,
+        children: Vec::new(),
+        text: OnceLock::new(),
+        message: OnceLock::new(),
+    }
+}
+
+fn part(
+    source: &Arc<Vec<u8>>,
+    it: &mail_parser::MessagePart<'_>,
+    depth: u8,
+    all: &[mail_parser::MessagePart<'_>],
+) -> Part {
+    let body_start = (it.offset_body as usize).min(source.len());
+    let body_end = (it.offset_end as usize).clamp(body_start, source.len());
+    let header = (it.offset_header as usize).min(body_start)..body_start;
+    let content_type = it.content_type();
+    let mut parameters = Vec::new();
+    for field in [it.content_disposition(), content_type].into_iter().flatten() {
+        for attribute in field.attributes().unwrap_or_default().iter().take(20) {
+            let value = super::header::decode_words(unmask(&attribute.value).as_bytes());
+            parameters.push((unmask(&attribute.name), value));
+        }
+    }
+    let name = content_type.map_or_else(
+        || "text/plain".to_owned(),
+        |it| unmask(&format!("{}/{}", it.ctype(), it.subtype().unwrap_or_default()).to_ascii_lowercase()),
+    );
+    let children = match &it.body {
+        PartType::Multipart(children) => {
+            children.iter().map(|&child| child as usize).filter(|&child| child < all.len()).collect()
+        }
+        _ => Vec::new(),
+    };
+    Part {
+        headers: Headers::parse(source.get(header.clone()).unwrap_or_default()),
+        header,
+        body: body_start..body_end,
+        content_type: name,
+        parameters,
+        children,
+        ..whole(source, depth)
+    }
+}
+
+/// If the message is a multipart of which no part was found, its source with the boundary that
+/// the body shows: the first line `--token` before a MIME header or used twice.
+fn with_shown_boundary(source: &[u8], parts: &[Part]) -> Option<Vec<u8>> {
+    let [root] = parts else { return None };
+    let untyped = root.headers.first("content-type").is_none();
+    if !(untyped || root.content_type.starts_with("multipart/")) {
+        return None;
+    }
+    let body = source.get(root.body.clone())?;
+    let mut lines = body.split(|&b| b == b'\n');
+    let boundary = loop {
+        let line = lines.next()?.trim_ascii_end();
+        if let Some(token) = line.strip_prefix(b"--") {
+            let sound = (1..=200).contains(&token.len()) && !token.contains(&b' ') && !token.contains(&b'"');
+            if sound && lines.clone().next().is_some_and(starts_mime_header) {
+                break token;
+            }
+        } else if untyped && !line.is_empty() && !line.starts_with(b"This is ") {
+            return None; // without a type only a body that begins with a boundary is believed
+        }
+    };
+    let mut repaired = Vec::with_capacity(source.len() + 128);
+    let mut in_content_type = false;
+    for line in source.get(root.header.clone())?.split_inclusive(|&b| b == b'\n') {
+        let folded = line.first().is_some_and(|b| matches!(b, b' ' | b'\t'));
+        in_content_type =
+            if folded { in_content_type } else { line.len() > 13 && line[..13].eq_ignore_ascii_case(b"content-type:") };
+        if !in_content_type && line != b"\n" {
+            repaired.extend_from_slice(line);
+        }
+    }
+    let kind = if untyped { "multipart/mixed" } else { root.content_type.as_str() };
+    repaired.extend_from_slice(format!("Content-Type: {kind}; boundary=\"").as_bytes());
+    repaired.extend_from_slice(boundary);
+    repaired.extend_from_slice(b"\"\n\n");
+    repaired.extend_from_slice(body);
+    Some(repaired)
+}
+
+fn starts_mime_header(line: &[u8]) -> bool {
+    line.get(..8).is_some_and(|it| it.eq_ignore_ascii_case(b"content-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = "Subject: =?gb2312?B?0w==?= =?gb2312?B?yg==?=\r\nContent-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"=_b\"\r\n\r\n--=_b\r\nContent-Type: text/html; charset=gb2312\r\nContent-Transfer-Encoding: base64\r\n\r\nPHA+08rP5DwvcD4=\r\n--=_b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; a.example\r\n\r\nFinal-Recipient: rfc822; u@b.example\r\n--=_b\r\nContent-Type: message/rfc822\r\n\r\nSubject: original\r\nContent-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\n\r\ninner\r\n--in--\r\n--=_b--\r\n";
+
+    #[test]
+    fn a_report_is_read_alike_under_all_line_ends() {
+        for source in [REPORT.to_owned(), REPORT.replace("\r\n", "\n"), REPORT.replace("\r\n", "\r")] {
+            let mail = Mail::parse(source.as_bytes());
+            assert_eq!(mail.header("subject"), Some("邮"));
+            let types: Vec<_> = mail.parts().iter().map(Part::content_type).collect();
+            assert_eq!(types, ["multipart/report", "text/html", "message/delivery-status", "message/rfc822"]);
+            assert_eq!(mail.text(), "邮箱\n");
+            let status = mail.part_of_type("message/delivery-status").expect("there is one");
+            assert!(status.raw().starts_with(b"Reporting-MTA: dns; a.example\n\nFinal-Recipient: rfc822;"));
+            let original = mail.part_of_type("message/rfc822").and_then(Part::message).expect("there is one");
+            assert_eq!(original.header("Subject"), Some("original"));
+            assert_eq!(original.text(), "inner");
+            assert_eq!(mail.root().children(), [1, 2, 3]);
+        }
+    }
+
+    #[test]
+    fn a_missing_or_wrong_boundary_is_found_in_the_body() {
+        for replacement in ["", ";\r\n boundary=\"other\""] {
+            let source = REPORT.replace(";\r\n boundary=\"=_b\"", replacement);
+            let mail = Mail::parse(source.as_bytes());
+            assert_eq!(mail.parts().len(), 4, "{replacement}");
+            assert_eq!(mail.header("subject"), Some("邮"));
+        }
+    }
+
+    #[test]
+    fn bombs_are_bounded() {
+        let many = format!("Content-Type: multipart/mixed; boundary=b\n\n{}", "--b\n\nx\n".repeat(10_000));
+        assert_eq!(Mail::parse(many.as_bytes()).parts().len(), MAX_PARTS);
+        let deep: String =
+            (0..200).map(|it| format!("Content-Type: multipart/mixed; boundary=b{it}\n\n--b{it}\n")).collect();
+        assert!(Mail::parse(deep.as_bytes()).parts().len() > 190);
+        let nested = "Content-Type: message/rfc822\n\n".repeat(30_000);
+        let mail = Mail::parse(nested.as_bytes());
+        let mut innermost = &mail;
+        while let Some(inner) = innermost.root().message() {
+            innermost = inner;
+        }
+        assert_eq!(innermost.depth(), MAX_DEPTH);
+    }
+
+    #[test]
+    fn anything_is_a_mail() {
+        for bytes in [&b""[..], b"\n", b"\0\0\0", b"From x\n", b"no header at all", b"a: b", b"--\n--\n"] {
+            assert!(!Mail::parse(bytes).parts().is_empty());
+        }
+    }
+}
