@@ -6,6 +6,7 @@
 
 pub mod diagnose;
 mod exit;
+pub mod rules;
 pub mod logging;
 mod manual;
 mod terminal;

@@ -5,6 +5,22 @@
 //! by the administrator's `rules.d`. The most specific rule wins: system's phrase > general
 //! phrase > system's code > registry code > reply code > shape (`design.md` §1).
 
+mod catalogue;
+mod code;
+mod facts;
+mod form;
+mod matcher;
+mod phrase;
+mod place;
+mod rule;
+mod system;
+mod text;
+
+pub use catalogue::{Catalogue, Cause};
+pub use form::CatalogueError;
+pub use place::home_of;
+pub use rule::{Level, Rule};
+
 use serde::{Deserialize, Serialize};
 
 /// A cause of `design.md` §4, known to the loaded catalogue.

@@ -1,0 +1,424 @@
+//! Text into a checked `Catalogue`: causes, rules, codes, systems, overlays, one automaton.
+//!
+//! Every name is resolved here (cause, system, phrase, code), so that matching cannot fail. Built
+//! from the files of `catalogue/`, by the app once at start and again when `rules.d` changes.
+
+use std::{collections::HashMap, collections::HashSet, sync::Arc};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use super::{
+    Acts, CauseId, Confidence, Family,
+    code::EnhancedPattern,
+    facts::Extractor,
+    form::{CatalogueError, CauseForm, CodeForm, CodesForm, FactsForm, OverlayForm, RuleForm, Source},
+    phrase::{Literals, Phrase},
+    place::Ranges,
+    rule::{Level, Rule},
+    system::{Systems, SystemsFile},
+};
+
+/// A cause and what follows from it unless a rule says otherwise (`design.md` §4).
+#[derive(Clone, Debug)]
+pub struct Cause {
+    /// The name.
+    pub id: CauseId,
+    /// The closed family that policy and evidence know.
+    pub family: Family,
+    /// Whose move it is.
+    pub acts: Acts,
+    /// Sent again unchanged in two days it would fail the same way; `None` if unknown.
+    pub permanent: Option<bool>,
+}
+
+/// All knowledge, checked and ready. Cheap to share: keep it in an `Arc`.
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    pub(super) causes: Vec<Cause>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) systems: Systems,
+    /// (system, words that only it says).
+    pub(super) marks: Vec<(usize, Phrase)>,
+    pub(super) extractors: Vec<Extractor>,
+    pub(super) ranges: Arc<Ranges>,
+    pub(super) automaton: AhoCorasick,
+    /// Rules to look at when a literal is found, by the literal's number.
+    pub(super) triggers: Vec<Vec<u32>>,
+    pub(super) by_enhanced: HashMap<(u16, u16), Vec<u32>>,
+    pub(super) by_reply: HashMap<u16, Vec<u32>>,
+}
+
+impl Catalogue {
+    /// The built-in catalogue.
+    pub fn embedded() -> Result<Self, CatalogueError> {
+        Self::build(crate::catalogue::FILES, &[])
+    }
+
+    /// The built-in catalogue under the administrator's own rules: `(file name, text)`, in order.
+    /// Own rules go before built-in ones and may switch those off by id.
+    pub fn with_overlay(files: &[(&str, &str)]) -> Result<Self, CatalogueError> {
+        let catalogue = Self::build(crate::catalogue::FILES, files)?;
+        catalogue.prove_overlay(files)?;
+        Ok(catalogue)
+    }
+
+    /// The causes, by name.
+    pub fn causes(&self) -> impl Iterator<Item = &Cause> {
+        self.causes.iter()
+    }
+
+    /// The cause of that name.
+    pub fn cause(&self, id: &str) -> Option<&Cause> {
+        self.causes.binary_search_by(|it| it.id.as_str().cmp(id)).ok().and_then(|at| self.causes.get(at))
+    }
+
+    /// The rules, codes among them: built-in ones by cause, then codes, then the administrator's.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// The cause that a rule points to.
+    pub fn cause_of(&self, rule: &Rule) -> &Cause {
+        &self.causes[rule.cause]
+    }
+
+    /// The systems of which one must speak, by name; none if any may.
+    pub fn systems_of(&self, rule: &Rule) -> impl Iterator<Item = &str> {
+        rule.systems.iter().filter_map(|it| self.systems.name(*it))
+    }
+
+    /// The canonical name of a system, from its name or an alias.
+    pub fn system_name(&self, name: &str) -> Option<&str> {
+        self.systems.named(name).and_then(|it| self.systems.name(it))
+    }
+
+    pub(super) fn build(files: &[(&str, &str)], overlay: &[(&str, &str)]) -> Result<Self, CatalogueError> {
+        let mut builder = Builder::default();
+        let of = |name: &'static str| {
+            let text = files.iter().find(|(path, _)| *path == name).map_or("", |it| it.1);
+            Source { name, text }
+        };
+        builder.read_systems(of("systems.toml"))?;
+        let causes = files.iter().filter_map(|(path, text)| Some((cause_of(path)?, Source { name: path, text })));
+        let mut forms = Vec::new();
+        for (cause, source) in causes {
+            let form: CauseForm = source.parse()?;
+            builder.causes.push(Cause {
+                id: CauseId::new(cause),
+                family: form.family,
+                acts: form.acts,
+                permanent: form.permanent,
+            });
+            forms.push((builder.causes.len() - 1, source, form.rule));
+        }
+        for (cause, source, rules) in forms {
+            for rule in rules {
+                builder.add_rule(rule, Some(cause), source, false)?;
+            }
+        }
+        for (path, text) in files.iter().filter(|(path, _)| path.starts_with("codes/")) {
+            let source = Source { name: path, text };
+            for code in source.parse::<CodesForm>()?.code {
+                builder.add_code(code, source)?;
+            }
+        }
+        for (name, text) in overlay {
+            builder.add_overlay(Source { name, text })?;
+        }
+        builder.read_facts(of("facts.toml"))?;
+        let ranges = of("ranges/cn.txt");
+        let ranges = Ranges::parse(ranges.text).map_err(|line| CatalogueError {
+            file: ranges.name.to_owned(),
+            line,
+            column: 1,
+            reason: "not a range of addresses".to_owned(),
+            hint: "write `first last`, both IPv4 or both IPv6".to_owned(),
+        })?;
+        Ok(builder.finish(ranges))
+    }
+
+    /// Each rule of the overlay must win on its own samples.
+    fn prove_overlay(&self, files: &[(&str, &str)]) -> Result<(), CatalogueError> {
+        for (name, text) in files {
+            let source = Source { name, text };
+            for form in source.parse::<OverlayForm>()?.rule {
+                let Some(rule) = self.rules.iter().rev().find(|it| it.id() == form.id.get_ref()) else { continue };
+                for sample in &form.samples {
+                    let won = self.prove(rule, sample.get_ref());
+                    if won != rule.id() {
+                        let reason = format!("rule `{}` does not win on this sample, `{won}` does", rule.id());
+                        let hint = "make its phrases more specific, or switch the other rule off: `off = [\"ID\"]`";
+                        return Err(source.mistake(&sample.span(), &reason, hint));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rule that wins on a sample of `rule`, spoken by its system where it asks for one.
+    pub(super) fn prove(&self, rule: &Rule, sample: &str) -> String {
+        let home = if rule.abroad { super::Home::MainlandChina } else { super::Home::Elsewhere };
+        let system = rule.systems.first().and_then(|it| self.systems.name(*it));
+        self.diagnose_text(sample, system, home).rule
+    }
+}
+
+/// `causes/<cause>/cause.toml` → the cause.
+fn cause_of(path: &str) -> Option<&str> {
+    path.strip_prefix("causes/")?.strip_suffix("/cause.toml")
+}
+
+#[derive(Default)]
+struct Builder {
+    causes: Vec<Cause>,
+    rules: Vec<Rule>,
+    ids: HashSet<String>,
+    off: HashSet<String>,
+    systems: Systems,
+    marks: Vec<(usize, Phrase)>,
+    extractors: Vec<Extractor>,
+    literals: Literals,
+}
+
+impl Builder {
+    fn read_systems(&mut self, source: Source<'_>) -> Result<(), CatalogueError> {
+        self.systems.list = source.parse::<SystemsFile>()?.system;
+        for (index, system) in self.systems.list.iter().enumerate() {
+            for mark in &system.marks {
+                let phrase = Phrase::parse(mark, &mut self.literals).map_err(|wrong| {
+                    source.mistake(&system.name.span(), &format!("mark `{mark}`: {wrong}"), PHRASE_HINT)
+                })?;
+                self.marks.push((index, phrase));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_facts(&mut self, source: Source<'_>) -> Result<(), CatalogueError> {
+        for form in source.parse::<FactsForm>()?.fact {
+            let mut read = |list: &[toml::Spanned<String>]| {
+                list.iter().map(|it| phrase(it, source, &mut self.literals)).collect::<Result<Vec<_>, _>>()
+            };
+            let (after, before) = (read(&form.after)?, read(&form.before)?);
+            self.extractors.push(Extractor { fact: form.fact, after, before });
+        }
+        Ok(())
+    }
+
+    fn add_overlay(&mut self, source: Source<'_>) -> Result<(), CatalogueError> {
+        let form: OverlayForm = source.parse()?;
+        for id in form.off {
+            if !self.ids.contains(id.get_ref()) {
+                let reason = format!("there is no rule `{}` to switch off", id.get_ref());
+                return Err(source.mistake(&id.span(), &reason, "`whybounced rules list` names all rules"));
+            }
+            self.off.insert(id.into_inner());
+        }
+        for rule in form.rule {
+            self.add_rule(rule, None, source, true)?;
+        }
+        Ok(())
+    }
+
+    fn add_rule(
+        &mut self,
+        form: RuleForm,
+        cause: Option<usize>,
+        source: Source<'_>,
+        overlay: bool,
+    ) -> Result<(), CatalogueError> {
+        let id = form.id.get_ref().clone();
+        let at = form.id.span();
+        let cause = match (&form.cause, cause) {
+            (None, Some(cause)) => cause,
+            (Some(name), None) => self.cause(name, source)?,
+            (Some(name), Some(_)) => {
+                return Err(source.mistake(&name.span(), "`cause` stands here, but the folder names it", "remove the key"));
+            }
+            (None, None) => {
+                return Err(source.mistake(&at, &format!("rule `{id}` names no cause"), "add `cause = \"…\"`"));
+            }
+        };
+        let read = |list: &[toml::Spanned<String>], literals: &mut Literals| {
+            list.iter().map(|it| phrase(it, source, literals)).collect::<Result<Vec<_>, _>>()
+        };
+        let any = read(&form.any, &mut self.literals)?;
+        let all = read(&form.all, &mut self.literals)?;
+        let none = read(&form.none, &mut self.literals)?;
+        let mut enhanced = Vec::new();
+        for code in &form.enhanced {
+            enhanced.push(enhanced_pattern(code, source)?);
+        }
+        let mut systems = Vec::new();
+        for name in &form.system {
+            systems.push(self.system(name, source)?);
+        }
+        if any.is_empty() && all.is_empty() && enhanced.is_empty() && form.reply.is_empty() && form.shape.is_none() {
+            let reason = format!("rule `{id}` asks for nothing");
+            return Err(source.mistake(&at, &reason, "give it `any`, `all`, `enhanced` or `reply`"));
+        }
+        if form.samples.is_empty() || !overlay && form.source.is_empty() {
+            let reason = format!("rule `{id}` has no {}", if form.samples.is_empty() { "sample" } else { "source" });
+            return Err(source.mistake(&at, &reason, "add one reply that it decides: `samples = [\"…\"]`, and its `source`"));
+        }
+        self.claim(&id, &at, source)?;
+        let mut rule = Rule {
+            id,
+            cause,
+            any,
+            all,
+            none,
+            enhanced,
+            reply: form.reply,
+            systems,
+            level: Level::Shape,
+            overlay,
+            abroad: form.abroad,
+            vague: form.vague,
+            shape: form.shape,
+            acts: form.acts,
+            confidence: form.confidence,
+            permanent: form.permanent,
+            source: form.source,
+            samples: form.samples.into_iter().map(toml::Spanned::into_inner).collect(),
+            file: source.name.to_owned(),
+        };
+        rule.level = rule.standing();
+        self.rules.push(rule);
+        Ok(())
+    }
+
+    fn add_code(&mut self, form: CodeForm, source: Source<'_>) -> Result<(), CatalogueError> {
+        let code = form.code.get_ref();
+        let cause = self.cause(&form.cause, source)?;
+        let mut systems = Vec::new();
+        if let Some(name) = &form.system {
+            systems.push(self.system(name, source)?);
+        }
+        let (mut enhanced, mut reply) = (Vec::new(), Vec::new());
+        let sample = if code.contains('.') {
+            let pattern = enhanced_pattern(&form.code, source)?;
+            enhanced.push(pattern);
+            pattern.example()
+        } else {
+            let (first, last) = code.split_once('-').unwrap_or((code, code));
+            let range = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
+            let Some((first, last)) = range.filter(|(first, last)| first <= last && (400..600).contains(first)) else {
+                return Err(source.mistake(&form.code.span(), &format!("`{code}` is no code"), CODE_HINT));
+            };
+            reply.extend(first..=last);
+            first.to_string()
+        };
+        let speaker = form.system.as_ref().map(|it| format!("{}/", it.get_ref())).unwrap_or_default();
+        let id = format!("code/{speaker}{code}");
+        self.claim(&id, &form.code.span(), source)?;
+        let mut rule = Rule {
+            id,
+            cause,
+            any: Vec::new(),
+            all: Vec::new(),
+            none: Vec::new(),
+            enhanced,
+            reply,
+            systems,
+            level: Level::Shape,
+            overlay: false,
+            abroad: false,
+            vague: form.vague,
+            shape: None,
+            acts: form.acts,
+            confidence: Some(Confidence::Guess),
+            permanent: None,
+            source: format!("{} ({})", form.source, form.meaning),
+            samples: vec![sample],
+            file: source.name.to_owned(),
+        };
+        rule.level = rule.standing();
+        self.rules.push(rule);
+        Ok(())
+    }
+
+    fn claim(&mut self, id: &str, at: &std::ops::Range<usize>, source: Source<'_>) -> Result<(), CatalogueError> {
+        if self.ids.insert(id.to_owned()) {
+            return Ok(());
+        }
+        let hint = "ids are unique; to replace a built-in rule, switch it off and give yours another id";
+        Err(source.mistake(at, &format!("there is already a rule `{id}`"), hint))
+    }
+
+    fn cause(&self, name: &toml::Spanned<String>, source: Source<'_>) -> Result<usize, CatalogueError> {
+        self.causes.iter().position(|it| it.id.as_str() == name.get_ref()).ok_or_else(|| {
+            let reason = format!("there is no cause `{}`", name.get_ref());
+            let names = self.causes.iter().map(|it| it.id.as_str());
+            source.mistake(&name.span(), &reason, &nearest(name.get_ref(), names))
+        })
+    }
+
+    fn system(&self, name: &toml::Spanned<String>, source: Source<'_>) -> Result<usize, CatalogueError> {
+        self.systems.named(name.get_ref()).ok_or_else(|| {
+            let reason = format!("there is no system `{}`", name.get_ref());
+            let names = self.systems.list.iter().flat_map(|it| it.aliases.iter().chain([it.name.get_ref()]));
+            source.mistake(&name.span(), &reason, &nearest(name.get_ref(), names.map(String::as_str)))
+        })
+    }
+
+    fn finish(mut self, ranges: Ranges) -> Catalogue {
+        self.rules.retain(|it| !self.off.contains(&it.id));
+        let mut triggers = vec![Vec::new(); self.literals.list.len()];
+        let mut by_enhanced: HashMap<(u16, u16), Vec<u32>> = HashMap::new();
+        let mut by_reply: HashMap<u16, Vec<u32>> = HashMap::new();
+        for (number, rule) in (0_u32..).zip(&self.rules) {
+            for key in rule.keys() {
+                if let Some(list) = triggers.get_mut(key) {
+                    list.push(number);
+                }
+            }
+            if rule.any.is_empty() && rule.all.is_empty() {
+                for key in rule.enhanced.iter().flat_map(EnhancedPattern::keys) {
+                    by_enhanced.entry(key).or_default().push(number);
+                }
+                for code in rule.reply.iter().filter(|_| rule.enhanced.is_empty()) {
+                    by_reply.entry(*code).or_default().push(number);
+                }
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&self.literals.list);
+        // An automaton of some ten thousand short literals is far from the builder's only limit (2^31 states).
+        let automaton = automaton.unwrap_or_else(|_| AhoCorasick::new([""; 0]).unwrap_or_else(|_| unreachable!()));
+        Catalogue {
+            causes: self.causes,
+            rules: self.rules,
+            systems: self.systems,
+            marks: self.marks,
+            extractors: self.extractors,
+            ranges: Arc::new(ranges),
+            automaton,
+            triggers,
+            by_enhanced,
+            by_reply,
+        }
+    }
+}
+
+const PHRASE_HINT: &str = "a phrase is words with {address}, {host}, {ip}, {number} or {*} between them";
+const CODE_HINT: &str = "write `x.1.1`, `5.7.606-649`, `550` or `500-504`";
+
+fn phrase(words: &toml::Spanned<String>, source: Source<'_>, literals: &mut Literals) -> Result<Phrase, CatalogueError> {
+    Phrase::parse(words.get_ref(), literals)
+        .map_err(|wrong| source.mistake(&words.span(), &format!("phrase `{}`: {wrong}", words.get_ref()), PHRASE_HINT))
+}
+
+fn enhanced_pattern(code: &toml::Spanned<String>, source: Source<'_>) -> Result<EnhancedPattern, CatalogueError> {
+    EnhancedPattern::parse(code.get_ref())
+        .ok_or_else(|| source.mistake(&code.span(), &format!("`{}` is no enhanced code", code.get_ref()), CODE_HINT))
+}
+
+/// "did you mean …" for a name that is not known.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let near = known.map(|it| (strsim::jaro_winkler(it, name), it)).max_by(|a, b| a.0.total_cmp(&b.0));
+    near.map_or_else(String::new, |(_, it)| format!("did you mean `{it}`?"))
+}

@@ -1,0 +1,269 @@
+//! Holding the catalogue against one server's words.
+//!
+//! One pass of one automaton over the squeezed text finds every literal of every rule; only rules
+//! whose key literal was found are looked at. So the cost follows the text, not the catalogue.
+
+use std::{cmp::Reverse, net::IpAddr};
+
+use super::{
+    Catalogue, CauseId, Confidence, Diagnosis, Facts, Family, Home,
+    code::{enhanced_codes, reply_code},
+    phrase::Hits,
+    place::Whereabouts,
+    rule::{Level, Match, Rule, Words},
+    text::Text,
+};
+use crate::bounce::{Bounce, RecipientReport};
+
+/// More rivals than this help nobody.
+const RIVALS: usize = 8;
+/// A literal that is found more often than this in one reply is looked at no further.
+const OCCURRENCES: usize = 16;
+/// The words that decided are quoted up to this many octets.
+const QUOTED: usize = 240;
+
+/// A rule that applies.
+struct Candidate<'a> {
+    rule: &'a Rule,
+    found: Match,
+}
+
+impl Candidate<'_> {
+    fn rank(&self) -> (Level, bool, usize) {
+        (self.rule.level, self.rule.overlay, self.found.weight)
+    }
+}
+
+impl Catalogue {
+    /// Why one recipient was not reached. Pure and total: at worst `undetermined`.
+    #[must_use]
+    pub fn diagnose(&self, bounce: &Bounce, report: &RecipientReport, home: Home) -> Diagnosis {
+        let text = report.diagnostic.as_deref().unwrap_or_default();
+        let mut words = self.words(text);
+        words.systems.extend(self.speakers(bounce, report));
+        if let Some(status) = report.status.filter(|it| !words.enhanced.iter().any(|(code, _)| code == it)) {
+            words.enhanced.push((status, None));
+        }
+        words.reply = report.reply_code.or(words.reply);
+        let remote = report.remote_mta.as_deref();
+        words.abroad = home == Home::MainlandChina && self.whereabouts(&words, remote) == Whereabouts::Outside;
+        let mut diagnosis = self.judge(&words, bounce.filler_seen);
+        diagnosis.expired |= report.expired;
+        diagnosis
+    }
+
+    /// What the catalogue says of a server's bare words, spoken by `system` if that is known.
+    #[must_use]
+    pub fn diagnose_text(&self, text: &str, system: Option<&str>, home: Home) -> Diagnosis {
+        let mut words = self.words(text);
+        if let Some(system) = system.and_then(|it| self.systems.named(it)) {
+            words.systems.insert(0, system);
+        }
+        words.abroad = home == Home::MainlandChina && self.whereabouts(&words, None) == Whereabouts::Outside;
+        self.judge(&words, false)
+    }
+
+    /// The text squeezed and searched, with the codes and systems that it names itself.
+    fn words<'a>(&self, text: &'a str) -> Words<'a> {
+        let text = Text::new(text);
+        let mut hits = Hits::new();
+        for hit in self.automaton.find_overlapping_iter(text.squeezed()) {
+            let places = hits.entry(hit.pattern().as_usize()).or_default();
+            if places.len() < OCCURRENCES {
+                places.push(hit.range());
+            }
+        }
+        let enhanced = enhanced_codes(text.original()).into_iter().map(|(code, at)| (code, Some(at)));
+        let enhanced = enhanced.filter(|(code, _)| !code.says_nothing()).collect();
+        let reply = reply_code(text.original());
+        let mut systems = Vec::new();
+        for (system, mark) in &self.marks {
+            if !systems.contains(system) && mark.find(&text, &hits).is_some() {
+                systems.push(*system);
+            }
+        }
+        for host in text.names().map(host_of) {
+            systems.extend(self.systems.of_host(host).filter(|it| !systems.contains(it)));
+        }
+        Words { text, hits, enhanced, reply, systems, abroad: false }
+    }
+
+    /// Whose words the report quotes, beside what the words themselves tell.
+    fn speakers(&self, bounce: &Bounce, report: &RecipientReport) -> Vec<usize> {
+        let reporting = || bounce.reporting_mta.as_deref().and_then(|it| self.systems.of_host(it));
+        let domain = || self.systems.of_domain(report.final_recipient.domain());
+        match report.remote_mta.as_deref() {
+            Some(remote) => self.systems.of_host(remote).or_else(domain).into_iter().collect(),
+            None => {
+                let own = [self.systems.of_format(&bounce.format), reporting(), domain()];
+                own.into_iter().flatten().collect()
+            }
+        }
+    }
+
+    /// Where the far end stands: by an IP literal that the words or the report name, else by its provider.
+    fn whereabouts(&self, words: &Words<'_>, remote: Option<&str>) -> Whereabouts {
+        let named = remote.and_then(|it| it.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+        let by_address = |ip: &IpAddr| self.ranges.whereabouts(*ip);
+        let known = |it: &Whereabouts| *it != Whereabouts::Unknown;
+        if let Some(place) = words.text.ips().iter().chain(&named).map(by_address).find(known) {
+            return place;
+        }
+        let abroad = words.systems.iter().filter_map(|it| self.systems.list.get(*it)?.abroad);
+        match abroad.max() {
+            Some(true) => Whereabouts::Outside,
+            Some(false) => Whereabouts::Inside,
+            None => Whereabouts::Unknown,
+        }
+    }
+
+    fn judge(&self, words: &Words<'_>, filler: bool) -> Diagnosis {
+        let mut candidates = self.candidates(words);
+        candidates.sort_by(|a, b| Reverse(a.rank()).cmp(&Reverse(b.rank())).then_with(|| a.rule.id.cmp(&b.rule.id)));
+        let gave_up = candidates.iter().any(|it| self.is(it.rule, "expired") && it.rule.level >= Level::Phrase);
+        let winner = self.winner(&candidates);
+        let mut diagnosis = match winner.and_then(|at| candidates.get(at)) {
+            Some(winner) => self.verdict(winner, &candidates, words),
+            None => self.nothing_known(words),
+        };
+        diagnosis.expired = gave_up;
+        diagnosis.facts = self.facts(words);
+        diagnosis.system = words.systems.first().and_then(|it| self.systems.name(*it)).map(str::to_owned);
+        let losers = candidates.iter().enumerate().filter(|(at, _)| Some(*at) != winner);
+        diagnosis.rivals = losers.map(|(_, it)| it.rule.id.clone()).take(RIVALS).collect();
+        if filler && !diagnosis.rule.ends_with("/filler") && diagnosis.cause.as_str() != FILLER_CAUSE {
+            self.apply_filler(&mut diagnosis);
+        }
+        diagnosis
+    }
+
+    fn candidates<'a>(&'a self, words: &Words<'_>) -> Vec<Candidate<'a>> {
+        let by_literal = words.hits.keys().filter_map(|it| self.triggers.get(*it));
+        let by_enhanced = words.enhanced.iter().filter_map(|(it, _)| self.by_enhanced.get(&(it.subject(), it.detail())));
+        let by_reply = words.reply.iter().filter_map(|it| self.by_reply.get(&it.get()));
+        let mut numbers: Vec<u32> = by_literal.chain(by_enhanced).chain(by_reply).flatten().copied().collect();
+        numbers.extend((0_u32..).zip(&self.rules).filter(|(_, it)| it.shape.is_some()).map(|(number, _)| number));
+        numbers.sort_unstable();
+        numbers.dedup();
+        let rules = numbers.into_iter().filter_map(|it| self.rules.get(usize::try_from(it).ok()?));
+        rules.filter_map(|rule| Some(Candidate { found: rule.apply(words)?, rule })).collect()
+    }
+
+    /// The most specific; but of a message that expired, the cause of the last attempt if that is told.
+    fn winner(&self, candidates: &[Candidate<'_>]) -> Option<usize> {
+        let first = candidates.first()?;
+        if !self.is(first.rule, "expired") {
+            return Some(0);
+        }
+        let told = |it: &Candidate<'_>| {
+            it.rule.level >= Level::SystemCode && !self.is(it.rule, "expired") && !self.is(it.rule, CauseId::UNDETERMINED)
+        };
+        Some(candidates.iter().position(told).unwrap_or(0))
+    }
+
+    fn is(&self, rule: &Rule, cause: &str) -> bool {
+        self.causes.get(rule.cause).is_some_and(|it| it.id.as_str() == cause)
+    }
+
+    fn verdict(&self, winner: &Candidate<'_>, candidates: &[Candidate<'_>], words: &Words<'_>) -> Diagnosis {
+        let rule = winner.rule;
+        let Some(cause) = self.causes.get(rule.cause) else { return self.nothing_known(words) };
+        let contested = candidates.iter().any(|it| {
+            it.rule.cause != rule.cause && it.rule.level >= Level::Phrase && !self.is(it.rule, "expired")
+        });
+        let confidence = rule.confidence.unwrap_or(match rule.level {
+            Level::Phrase | Level::SystemPhrase if contested => Confidence::Likely,
+            Level::Phrase | Level::SystemPhrase => Confidence::Certain,
+            Level::VaguePhrase | Level::VaguePhraseWithCode => Confidence::Likely,
+            Level::Shape | Level::ReplyCode | Level::VagueCode | Level::RegistryCode | Level::SystemCode => {
+                Confidence::Guess
+            }
+        });
+        Diagnosis {
+            cause: cause.id.clone(),
+            family: cause.family,
+            permanent: rule.permanent.or(cause.permanent),
+            expired: false,
+            acts: rule.acts.unwrap_or(cause.acts),
+            confidence,
+            rule: rule.id.clone(),
+            matched: quote(winner, words),
+            facts: Facts::default(),
+            rivals: Vec::new(),
+            system: None,
+        }
+    }
+
+    fn nothing_known(&self, words: &Words<'_>) -> Diagnosis {
+        let acts = self.cause(CauseId::UNDETERMINED).map_or(super::Acts::OwnAdmin, |it| it.acts);
+        Diagnosis {
+            cause: CauseId::new(CauseId::UNDETERMINED),
+            family: Family::Unknown,
+            permanent: None,
+            expired: false,
+            acts,
+            confidence: Confidence::Guess,
+            rule: NO_RULE.to_owned(),
+            matched: clip(words.text.original()).to_owned(),
+            facts: Facts::default(),
+            rivals: Vec::new(),
+            system: None,
+        }
+    }
+
+    /// The returned message begins with filler. That suffices by itself, unless the words say
+    /// plainly that the address, the mailbox or the size was at fault.
+    fn apply_filler(&self, diagnosis: &mut Diagnosis) {
+        let plain = diagnosis.confidence > Confidence::Guess
+            && match diagnosis.family {
+                Family::Address | Family::Domain | Family::Mailbox | Family::Size => true,
+                Family::Refused
+                | Family::Reputation
+                | Family::Authentication
+                | Family::Content
+                | Family::Throttled
+                | Family::Connection
+                | Family::System
+                | Family::Submission
+                | Family::Unknown => false,
+            };
+        let Some(cause) = self.cause(FILLER_CAUSE).filter(|_| !plain) else { return };
+        let beaten = std::mem::replace(&mut diagnosis.rule, FILLER_RULE.to_owned());
+        if beaten != NO_RULE {
+            diagnosis.rivals.insert(0, beaten);
+            diagnosis.rivals.truncate(RIVALS);
+        }
+        diagnosis.cause = cause.id.clone();
+        diagnosis.family = cause.family;
+        diagnosis.permanent = cause.permanent;
+        diagnosis.acts = cause.acts;
+        diagnosis.confidence = Confidence::Guess;
+    }
+}
+
+const FILLER_CAUSE: &str = "cross_border_filtering";
+const FILLER_RULE: &str = "cross_border_filtering/filler";
+/// The "rule" of words that no rule knows.
+const NO_RULE: &str = "undetermined/no-rule";
+
+/// The host of a URL or host name.
+fn host_of(name: &str) -> &str {
+    let host = name.split_once("://").map_or(name, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+    host.split_once(':').map_or(host, |(host, _)| host)
+}
+
+/// The words that decided, as they were written.
+fn quote(winner: &Candidate<'_>, words: &Words<'_>) -> String {
+    let original = words.text.original();
+    let place = winner.found.place.clone().and_then(|it| original.get(it));
+    if let Some(place) = place {
+        return clip(place).to_owned();
+    }
+    let code = words.enhanced.first().filter(|_| !winner.rule.enhanced.is_empty()).map(|(it, _)| it.to_string());
+    code.or_else(|| words.reply.map(|it| it.get().to_string())).unwrap_or_default()
+}
+
+fn clip(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(QUOTED)).unwrap_or(text)
+}

@@ -1,0 +1,259 @@
+//! A phrase of a rule: words with placeholders between them, and where it stands in a text.
+//!
+//! `connect to {host} timed out` is two pieces of squeezed words and what may lie between them.
+//! Placeholders: `{address}`, `{host}` (a name, an IP literal, or both), `{ip}`, `{number}` and
+//! `{*}` (anything up to 160 octets). A `{*}` at either end lifts the word boundary there, so
+//! `greylist{*}` finds `greylisted` too. Pieces of 16 octets and more need no word boundary:
+//! they survive lost blanks around them.
+
+use std::{collections::HashMap, net::IpAddr, ops::Range};
+
+use super::text::{Text, squeeze_words};
+
+/// From this length on a piece needs no word boundary.
+const SELF_EVIDENT: usize = 16;
+/// What `{*}` may span, in octets of the original.
+const ANYTHING: usize = 160;
+
+/// What may stand at a placeholder.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Gap {
+    Address,
+    Host,
+    Ip,
+    Number,
+    Anything,
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    /// Index into the automaton's literals.
+    literal: usize,
+    length: usize,
+    opens_word: bool,
+    closes_word: bool,
+    /// The words hold a dot, slash or the like: they may lie inside a host name or URL.
+    inside_names: bool,
+}
+
+/// A phrase, ready to be looked for.
+#[derive(Clone, Debug)]
+pub(super) struct Phrase {
+    words: String,
+    pieces: Vec<Piece>,
+    /// Between pieces: one fewer than pieces.
+    gaps: Vec<Gap>,
+    lead: Option<Gap>,
+    trail: Option<Gap>,
+}
+
+/// All literals of all phrases, each once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Literals {
+    pub(super) list: Vec<String>,
+    index: HashMap<String, usize>,
+}
+
+impl Literals {
+    /// The number of a squeezed literal, new or known.
+    pub(super) fn number(&mut self, literal: String) -> usize {
+        if let Some(known) = self.index.get(&literal) {
+            return *known;
+        }
+        let new = self.list.len();
+        self.list.push(literal.clone());
+        self.index.insert(literal, new);
+        new
+    }
+}
+
+/// Where each literal was found in a text: ranges of the squeezed text, in order.
+pub(super) type Hits = HashMap<usize, Vec<Range<usize>>>;
+
+impl Phrase {
+    /// Reads a phrase as a rule writes it; the error says what is wrong with it.
+    pub(super) fn parse(words: &str, literals: &mut Literals) -> Result<Self, String> {
+        let mut phrase =
+            Self { words: words.to_owned(), pieces: Vec::new(), gaps: Vec::new(), lead: None, trail: None };
+        let mut pending = None;
+        for part in split_placeholders(words)? {
+            match part {
+                Part::Gap(_) if pending.is_some() => {
+                    return Err("two placeholders stand side by side".to_owned());
+                }
+                Part::Gap(gap) => pending = Some(gap),
+                Part::Words(words) => {
+                    let squeezed = squeeze_words(words);
+                    if squeezed.is_empty() {
+                        continue;
+                    }
+                    match (pending.take(), phrase.pieces.is_empty()) {
+                        (gap, true) => phrase.lead = gap,
+                        (gap, false) => phrase.gaps.push(gap.unwrap_or(Gap::Anything)),
+                    }
+                    let length = squeezed.len();
+                    phrase.pieces.push(Piece {
+                        literal: literals.number(squeezed),
+                        length,
+                        opens_word: length < SELF_EVIDENT,
+                        closes_word: length < SELF_EVIDENT,
+                        inside_names: words.contains(['.', '/', '=', '?', '_', ':', '#']),
+                    });
+                }
+            }
+        }
+        phrase.trail = pending;
+        if phrase.lead == Some(Gap::Anything) {
+            phrase.lead = None;
+            phrase.pieces.iter_mut().take(1).for_each(|it| it.opens_word = false);
+        }
+        if phrase.trail == Some(Gap::Anything) {
+            phrase.trail = None;
+            phrase.pieces.iter_mut().last().into_iter().for_each(|it| it.closes_word = false);
+        }
+        if phrase.pieces.is_empty() {
+            return Err("it holds no letter or digit".to_owned());
+        }
+        Ok(phrase)
+    }
+
+    /// As the rule wrote it.
+    pub(super) fn words(&self) -> &str {
+        &self.words
+    }
+
+    /// How much it says: the octets of its pieces, a little more for each placeholder that asks for something.
+    pub(super) fn weight(&self) -> usize {
+        let asking = |gap: &Gap| if *gap == Gap::Anything { 0 } else { 2 };
+        self.pieces.iter().map(|it| it.length).sum::<usize>()
+            + self.gaps.iter().chain(&self.lead).chain(&self.trail).map(asking).sum::<usize>()
+    }
+
+    /// The literal without which it cannot be there: its longest.
+    pub(super) fn key(&self) -> usize {
+        self.pieces.iter().max_by_key(|it| it.length).map_or(0, |it| it.literal)
+    }
+
+    /// Where in the original it stands, the first time.
+    pub(super) fn find(&self, text: &Text<'_>, hits: &Hits) -> Option<Range<usize>> {
+        let first = self.pieces.first()?;
+        hits.get(&first.literal)?.iter().find_map(|at| {
+            let start = first.stands(text, at)?;
+            fits_before(self.lead, text, start.start)?;
+            let end = self.follow(1, at.end, start.end, text, hits)?;
+            fits_after(self.trail, text, end).map(|end| start.start..end)
+        })
+    }
+
+    /// The end of the rest of the phrase from piece `next` on; `None` if it does not follow.
+    fn follow(&self, next: usize, squeezed: usize, end: usize, text: &Text<'_>, hits: &Hits) -> Option<usize> {
+        let Some((piece, gap)) = self.pieces.get(next).zip(self.gaps.get(next - 1)) else { return Some(end) };
+        hits.get(&piece.literal)?.iter().filter(|at| at.start >= squeezed).find_map(|at| {
+            let range = piece.stands(text, at)?;
+            let between = text.original().get(end..range.start)?;
+            gap.fits(between).then_some(())?;
+            self.follow(next + 1, at.end, range.end, text, hits)
+        })
+    }
+}
+
+impl Piece {
+    /// The place in the original, if word boundaries are kept and it is not a mere part of a name.
+    fn stands(&self, text: &Text<'_>, at: &Range<usize>) -> Option<Range<usize>> {
+        let range = text.range(at.clone());
+        let original = text.original();
+        let bounded = |inner: Option<char>, outer: Option<char>| match (inner, outer) {
+            (Some(inner), Some(outer)) => {
+                !(is_letter(inner) && is_letter(outer) || inner.is_ascii_digit() && outer.is_ascii_digit())
+            }
+            _ => true,
+        };
+        let within = original.get(range.clone())?;
+        let opens = !self.opens_word
+            || bounded(within.chars().next(), original.get(..range.start)?.chars().next_back());
+        let closes =
+            !self.closes_word || bounded(within.chars().next_back(), original.get(range.end..)?.chars().next());
+        let named = !self.inside_names && text.inside_name(&range);
+        (opens && closes && !named).then_some(range)
+    }
+}
+
+/// A letter of a script that writes blanks between words.
+fn is_letter(c: char) -> bool {
+    c.is_alphabetic() && u32::from(c) < 0x2e80
+}
+
+impl Gap {
+    /// Whether what lies between two pieces is of this kind, punctuation around it aside.
+    fn fits(self, between: &str) -> bool {
+        let bare = between.trim_matches(|c: char| c.is_whitespace() || "<>()[]{}\"'`:;,.=*!#-".contains(c));
+        match self {
+            Self::Anything => between.len() <= ANYTHING,
+            Self::Address => is_address(bare),
+            Self::Host => is_host_like(bare),
+            Self::Ip => bare.trim_start_matches("IPv6:").parse::<IpAddr>().is_ok(),
+            Self::Number => {
+                bare.starts_with(|c: char| c.is_ascii_digit())
+                    && bare.bytes().all(|b| b.is_ascii_digit() || b == b',' || b == b'.')
+            }
+        }
+    }
+}
+
+fn is_address(word: &str) -> bool {
+    !word.contains(char::is_whitespace) && word.contains('@')
+}
+
+fn is_host_like(word: &str) -> bool {
+    !word.is_empty()
+        && word.len() <= 320
+        && word.contains(['.', ':'])
+        && word.chars().all(|c| c.is_alphanumeric() || ".-_[]:()".contains(c))
+}
+
+/// A placeholder before the first piece: the word that ends there must be of its kind.
+fn fits_before(gap: Option<Gap>, text: &Text<'_>, start: usize) -> Option<()> {
+    let Some(gap) = gap else { return Some(()) };
+    let before = text.original().get(..start)?.trim_end_matches(|c: char| c.is_whitespace() || "<>()[]:;,.=\"'-".contains(c));
+    let word = before.rsplit(char::is_whitespace).next()?;
+    gap.fits(word).then_some(())
+}
+
+/// A placeholder after the last piece: the word that begins there must be of its kind; its end.
+fn fits_after(gap: Option<Gap>, text: &Text<'_>, end: usize) -> Option<usize> {
+    let Some(gap) = gap else { return Some(end) };
+    let after = text.original().get(end..)?;
+    let skipped = after.find(|c: char| !(c.is_whitespace() || "<>()[]:;,.=\"'-".contains(c)))?;
+    let rest = after.get(skipped..)?;
+    let stop: fn(char) -> bool = match gap {
+        Gap::Number => |c| !(c.is_ascii_digit() || c == ',' || c == '.'),
+        Gap::Address | Gap::Host | Gap::Ip | Gap::Anything => |c| c.is_whitespace() || "<>(),;\"'".contains(c),
+    };
+    let word = rest.get(..rest.find(stop).unwrap_or(rest.len()))?;
+    gap.fits(word).then_some(end + skipped + word.trim_end_matches(['.', ']', ',']).len())
+}
+
+enum Part<'a> {
+    Words(&'a str),
+    Gap(Gap),
+}
+
+fn split_placeholders(words: &str) -> Result<Vec<Part<'_>>, String> {
+    let mut parts = Vec::new();
+    let mut rest = words;
+    while let Some((before, after)) = rest.split_once('{') {
+        parts.push(Part::Words(before));
+        let (name, after) = after.split_once('}').ok_or("a `{` is not closed")?;
+        parts.push(Part::Gap(match name {
+            "address" => Gap::Address,
+            "host" => Gap::Host,
+            "ip" => Gap::Ip,
+            "number" => Gap::Number,
+            "*" => Gap::Anything,
+            other => return Err(format!("`{{{other}}}` is no placeholder")),
+        }));
+        rest = after;
+    }
+    parts.push(Part::Words(rest));
+    Ok(parts)
+}

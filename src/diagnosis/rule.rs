@@ -1,0 +1,206 @@
+//! One rule: what it asks for, what it says, and how specific it is.
+
+use std::ops::Range;
+
+use super::{
+    Acts, Confidence,
+    code::EnhancedPattern,
+    form::Shape,
+    phrase::{Hits, Phrase},
+    text::Text,
+};
+use crate::mail::{EnhancedStatusCode, ReplyCode};
+
+/// How specific a rule is, whatever its words: the higher wins (`design.md` §1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
+pub enum Level {
+    /// What the text looks like, or nothing at all.
+    Shape,
+    /// A reply code alone.
+    ReplyCode,
+    /// A registry code that says no more than its subject (5.7.1).
+    VagueCode,
+    /// Words that name no reason ("mailbox unavailable").
+    VaguePhrase,
+    /// A registry code.
+    RegistryCode,
+    /// A code of a system that uses it in its own way.
+    SystemCode,
+    /// Words that name no reason, with a code that does.
+    VaguePhraseWithCode,
+    /// A phrase that any server may say.
+    Phrase,
+    /// A phrase of this system, or of the administrator's own rules.
+    SystemPhrase,
+}
+
+/// A rule of the catalogue or of the administrator.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub(super) id: String,
+    /// Index into the catalogue's causes.
+    pub(super) cause: usize,
+    pub(super) any: Vec<Phrase>,
+    pub(super) all: Vec<Phrase>,
+    pub(super) none: Vec<Phrase>,
+    pub(super) enhanced: Vec<EnhancedPattern>,
+    pub(super) reply: Vec<u16>,
+    /// Indices into the catalogue's systems.
+    pub(super) systems: Vec<usize>,
+    pub(super) level: Level,
+    pub(super) overlay: bool,
+    pub(super) abroad: bool,
+    pub(super) vague: bool,
+    pub(super) shape: Option<Shape>,
+    pub(super) acts: Option<Acts>,
+    pub(super) confidence: Option<Confidence>,
+    pub(super) permanent: Option<bool>,
+    pub(super) source: String,
+    pub(super) samples: Vec<String>,
+    pub(super) file: String,
+}
+
+/// What a rule may be held against.
+pub(super) struct Words<'a> {
+    pub(super) text: Text<'a>,
+    pub(super) hits: Hits,
+    /// Codes in the text first, then the report's Status.
+    pub(super) enhanced: Vec<(EnhancedStatusCode, Option<usize>)>,
+    pub(super) reply: Option<ReplyCode>,
+    pub(super) systems: Vec<usize>,
+    pub(super) abroad: bool,
+}
+
+/// A rule that applies: how much of it, and to which words.
+pub(super) struct Match {
+    pub(super) weight: usize,
+    pub(super) place: Option<Range<usize>>,
+}
+
+impl Rule {
+    /// `cause/name`, unique.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What it decides on, phrases as written.
+    pub fn phrases(&self) -> impl Iterator<Item = &str> {
+        self.any.iter().chain(&self.all).map(Phrase::words)
+    }
+
+    /// Replies that it decides; at least one.
+    pub fn samples(&self) -> &[String] {
+        &self.samples
+    }
+
+    /// Where the fact is known from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The file it stands in.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// How specific it is.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The level that follows from what the rule asks for.
+    pub(super) fn standing(&self) -> Level {
+        let codes = !self.enhanced.is_empty() || !self.reply.is_empty();
+        let phrases = !self.any.is_empty() || !self.all.is_empty();
+        if self.shape.is_some() {
+            return Level::Phrase; // the filler suffices by itself (`design.md` §4)
+        }
+        match (phrases, self.vague, codes) {
+            (true, true, true) => Level::VaguePhraseWithCode,
+            (true, true, false) => Level::VaguePhrase,
+            (true, false, _) if self.overlay || !self.systems.is_empty() => Level::SystemPhrase,
+            (true, false, _) => Level::Phrase,
+            (false, _, false) => Level::Shape,
+            (false, ..) if self.enhanced.is_empty() => Level::ReplyCode,
+            (false, ..) if self.overlay || !self.systems.is_empty() => Level::SystemCode,
+            (false, true, _) => Level::VagueCode,
+            (false, false, _) => Level::RegistryCode,
+        }
+    }
+
+    /// Literals of which one must be found before the rule need be looked at.
+    pub(super) fn keys(&self) -> Vec<usize> {
+        let mut keys: Vec<usize> = if self.any.is_empty() {
+            self.all.iter().max_by_key(|it| it.weight()).into_iter().map(Phrase::key).collect()
+        } else {
+            self.any.iter().map(Phrase::key).collect()
+        };
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Whether it applies to these words.
+    pub(super) fn apply(&self, words: &Words<'_>) -> Option<Match> {
+        let speaks = self.systems.is_empty() || self.systems.iter().any(|it| words.systems.contains(it));
+        if !speaks || self.abroad && !words.abroad {
+            return None;
+        }
+        let mut weight = 10 * usize::from(self.abroad) + usize::from(self.vague && !self.systems.is_empty()) * 100;
+        let mut place = None;
+        if !self.reply.is_empty() {
+            words.reply.filter(|it| self.reply.contains(&it.get()))?;
+            weight += 8;
+        }
+        if !self.enhanced.is_empty() {
+            let (code_weight, at) = self.code(words)?;
+            weight += code_weight;
+            place = at;
+        }
+        if let Some(shape) = self.shape {
+            place = Some(shape.fits(&words.text)?);
+        }
+        if !self.any.is_empty() {
+            let found = self.any.iter().filter_map(|it| Some((it.weight(), it.find(&words.text, &words.hits)?)));
+            let (best, at) = found.max_by_key(|(weight, at)| (*weight, usize::MAX - at.start))?;
+            weight += best;
+            place = Some(at);
+        }
+        for phrase in &self.all {
+            let at = phrase.find(&words.text, &words.hits)?;
+            weight += phrase.weight();
+            place = Some(place.filter(|_| !self.any.is_empty()).map_or(at.clone(), |known| known.start.min(at.start)..known.end.max(at.end)));
+        }
+        if self.none.iter().any(|it| it.find(&words.text, &words.hits).is_some()) {
+            return None;
+        }
+        Some(Match { weight, place })
+    }
+
+    /// The weight of the best code that fits, and where in the text it stands.
+    fn code(&self, words: &Words<'_>) -> Option<(usize, Option<Range<usize>>)> {
+        words.enhanced.iter().find_map(|(code, at)| {
+            let pattern = self.enhanced.iter().find(|it| it.covers(*code))?;
+            let place = at.map(|at| at..at + code.to_string().len());
+            Some((10 + pattern.weight() + 2 * usize::from(at.is_some()), place))
+        })
+    }
+}
+
+impl Shape {
+    /// Where in the text the shape is seen.
+    fn fits(self, text: &Text<'_>) -> Option<Range<usize>> {
+        match self {
+            Self::Filler => {
+                let squeezed = text.squeezed();
+                let start = squeezed.iter().position(|b| !b.is_ascii_digit())?;
+                let letters = squeezed.get(start..)?;
+                let run = letters.iter().take_while(|b| matches!(b, b'a' | b'z')).count();
+                let filler = letters.get(..run)?;
+                let turns = filler.windows(2).filter(|it| it.first() != it.last()).count();
+                let repeated = filler.windows(3).any(|it| it.iter().all(|b| Some(b) == it.first()));
+                (run >= 10 && turns >= 1 && repeated).then(|| text.range(start..start + run))
+            }
+        }
+    }
+}
