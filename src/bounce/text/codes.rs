@@ -26,7 +26,7 @@ static STATUS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// A reply code where a reply may begin: at the start, or after a word that introduces it.
 static REPLY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)(?:^|said:?|returned:?|was:|response:?|reason:|error:?|code:?|failure:?|replied:?|answered:?|smtp;|>>>|<<<|\||[:;(\[=]|\]|rejected)\s*#?([45][0-9]{2})(?:$|[ \-.,:;)#<\]]|[A-Z][a-z])",
+        r"(?i)(?:^|said:?|returned:?|was:|response:?|reason:|error:?|code:?|failure:?|replied:?|answered:?|smtp;|>>>|<<<|<--|\||[:;(\[=]|\]|rejected)\s*#?([45][0-9]{2})(?:$|[ \-.,:;)#<\]]|[A-Z][a-z])",
     )
     .ok()
 });

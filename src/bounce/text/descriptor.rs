@@ -82,6 +82,18 @@ pub(super) struct Read {
     pub(super) remote_mta: Vec<String>,
     /// A recipient without a domain lives at that of the From field.
     pub(super) bare_names: bool,
+    /// A link's query, the second source.
+    pub(super) query: Option<Query>,
+}
+
+/// The names of a feedback link's parameters.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    pub(super) recipient: String,
+    pub(super) reason: String,
+    pub(super) sender: String,
+    pub(super) subject: String,
 }
 
 /// What ends a reason, besides the next recipient, a label, a stop and the region's end.

@@ -36,8 +36,7 @@ pub(super) fn failed_recipients_field(lines: &[Line], fields: Fields<'_>) -> Vec
         let replies = lines.iter().filter(|it| codes::looks_like_reply(&it.text)).map(|it| it.text.as_str());
         one_line(replies.take(3)).or_else(|| one_line(words.take(40)))
     };
-    let values = fields.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("X-Failed-Recipients"));
-    let addresses = values.flat_map(|(_, value)| pattern.captures_iter(value));
+    let addresses = fields.headers.all("X-Failed-Recipients").flat_map(|it| pattern.captures_iter(it));
     addresses
         .filter_map(|it| Some(it.name("addr")?.as_str().to_owned()))
         .map(|address| Found { address, reason: said(), ..Found::default() })
@@ -63,7 +62,9 @@ pub(super) fn read(lines: &[Line], seen: &Seen, fields: Fields<'_>, shared: &Sha
         let only = |it: &&Candidate| rest.all(|other| other.address.eq_ignore_ascii_case(&it.address));
         first.filter(only).into_iter().collect()
     };
-    Some(chosen.into_iter().map(|it| weighing.found(it)).collect())
+    // What stands below the next recipient is said of that one.
+    let next = |at: usize| chosen.iter().map(|it| it.line).find(|it| *it > at).unwrap_or(lines.len());
+    Some(chosen.iter().map(|it| weighing.found(it, next(it.line))).collect())
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,8 +97,7 @@ fn certainty(lines: &[Line], seen: &Seen, fields: Fields<'_>) -> Option<Certaint
 
 fn null_path(fields: Fields<'_>) -> bool {
     let is_null = |it: &str| it.replace(' ', "") == "<>";
-    fields.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("Return-Path") && is_null(value))
-        || fields.from.replace(' ', "").ends_with("<>")
+    fields.headers.all("Return-Path").any(is_null) || fields.from.replace(' ', "").ends_with("<>")
 }
 
 /// Addresses of the fields, lower-cased, with how much they speak against being the failed one: a
@@ -109,7 +109,7 @@ fn own_addresses(fields: Fields<'_>) -> Vec<(String, i32)> {
         "to" | "return-path" | "x-original-to" | "delivered-to" | "errors-to" => Some(3),
         _ => None,
     };
-    let fields = fields.headers.iter().filter_map(|(name, value)| Some((against(name)?, value)));
+    let fields = fields.headers.iter().filter_map(|it| Some((against(&it.name)?, &it.value)));
     fields
         .flat_map(|(against, value)| pattern.captures_iter(value).map(move |it| (against, it)))
         .filter_map(|(against, it)| Some((it.name("addr")?.as_str().to_lowercase(), against)))
@@ -156,7 +156,7 @@ impl Weighing<'_> {
         weight += if below.iter().any(|it| told(it)) { 2 } else { 0 };
         weight += if rest.is_empty() { 2 } else { 0 };
         weight += if near_sentence { 3 } else { 0 };
-        weight += if labelled(&rest) { 2 } else { 0 };
+        weight += if labelled(&rest) || introduced(&line.text, address) { 2 } else { 0 };
         weight -= if self.shared.bystander.iter().any(|it| it.is_match(&line.text)) { 6 } else { 0 };
         weight -= self.own.iter().find(|(it, _)| *it == address.to_lowercase()).map_or(0, |(_, it)| *it);
         weight -= if is_office(address) { 4 } else { 0 };
@@ -172,24 +172,58 @@ impl Weighing<'_> {
         self.lines.iter().skip(number + 1).take(REACH).take_while(|it| !it.is_blank())
     }
 
-    fn found(&self, candidate: &Candidate) -> Found {
+    fn found(&self, candidate: &Candidate, end: usize) -> Found {
         let number = candidate.line;
-        let own_line = self.lines.get(number).map(|it| it.text.as_str()).unwrap_or_default();
-        let below = || one_line(self.paragraph_below(number).map(|it| it.text.as_str()));
-        let telling = |it: &str| codes::looks_like_reply(it) || self.gives_reason(it);
-        let anywhere = |wanted: &dyn Fn(&str) -> bool| {
-            let at = self.lines.iter().position(|it| wanted(&it.text))?;
-            let paragraph = self.lines.iter().skip(at).take(REACH).take_while(|it| !it.is_blank());
-            one_line(paragraph.map(|it| it.text.as_str()))
-        };
-        let reason = one_line([own_line])
-            .filter(|it| telling(it))
-            .or_else(|| below().filter(|it| telling(it)))
-            .or_else(|| anywhere(&codes::looks_like_reply))
-            .or_else(|| anywhere(&|it| squeeze(it).starts_with("reason")))
-            .or_else(|| anywhere(&|it| self.gives_reason(it)));
-        Found { address: candidate.address.clone(), reason, ..Found::default() }
+        let reply = |it: &Line| codes::looks_like_reply(&it.text);
+        let telling = |it: &Line| reply(it) || self.gives_reason(&it.text);
+        let label = |it: &Line| is_label(&it.text);
+        let (above, from) = self.lines.split_at(number.min(self.lines.len()));
+        let own = from.get(..1).unwrap_or_default();
+        let after = from.get(1..end.saturating_sub(number).max(1)).unwrap_or_default();
+        let paragraph = after.get(..after.iter().take_while(|it| !it.is_blank()).count()).unwrap_or_default();
+        // The nearest first, a server's reply before words that merely sound like a reason.
+        let near = [own, paragraph, after].into_iter();
+        let at = near.clone().find_map(|it| begins(it, &reply)).or_else(|| begins(after, &label));
+        let at = at.or_else(|| near.clone().find_map(|it| begins(it, &telling)));
+        let at =
+            at.or_else(|| [&reply as &dyn Fn(&Line) -> bool, &label, &telling].iter().find_map(|it| begins(above, it)));
+        Found { address: candidate.address.clone(), reason: at.and_then(|it| self.words(it)), ..Found::default() }
     }
+
+    /// The words of a reason that begins with the first of `lines`, up to a blank one.
+    fn words(&self, lines: &[Line]) -> Option<String> {
+        let words = lines.iter().take(REACH).take_while(|it| !it.is_blank()).map(|it| it.text.as_str());
+        let words = one_line(words)?;
+        let cleaned = self.shared.label.iter().find_map(|it| Some(it.captures(&words)?.name("reason")?.as_str()));
+        Some(cleaned.unwrap_or(&words).to_owned())
+    }
+}
+
+/// The lines from the first that is wanted.
+fn begins<'l>(lines: &'l [Line], wanted: &dyn Fn(&Line) -> bool) -> Option<&'l [Line]> {
+    lines.get(lines.iter().position(wanted)?..)
+}
+
+/// Whether the line begins with a word that announces a reason.
+fn is_label(text: &str) -> bool {
+    const LABELS: [&str; 14] = [
+        "reason",
+        "error",
+        "diagnostic",
+        "grund",
+        "raison",
+        "motivo",
+        "causa",
+        "原因",
+        "退信原因",
+        "失败原因",
+        "错误信息",
+        "理由",
+        "причина",
+        "because",
+    ];
+    let squeezed = squeeze(text);
+    LABELS.iter().any(|it| squeezed.starts_with(it))
 }
 
 /// Whether what stands on the line besides the address calls it a recipient.
@@ -212,6 +246,15 @@ fn labelled(rest: &str) -> bool {
     ];
     rest.len() <= 60
         && LABELS.iter().any(|it| rest == *it || rest.ends_with(it) || it.len() > 4 && rest.starts_with(it))
+}
+
+/// Whether the address follows a colon, a comma or a preposition.
+fn introduced(line: &str, address: &str) -> bool {
+    let before = line.split(address).next().unwrap_or_default();
+    let before = before.trim_end_matches(['<', '"', '\'', '[', ' ']).to_lowercase();
+    [":", ",", "，", "、", " to", " for", "到", "给", "至", "往", "給", " an", " à", " para", " a"]
+        .iter()
+        .any(|it| before.ends_with(it))
 }
 
 /// Whether the address is an office of the mail system, not a person's.

@@ -7,10 +7,13 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::{
     descriptor::{Fingerprint, Format},
-    lines::{Line, squeeze, squeeze_onto},
+    lines::{Line, head, squeeze, squeeze_onto},
     shared::{Place, Shared},
 };
+use crate::mail::header::Headers;
 
+/// Header marks stand at the beginning of a value, within these octets.
+const VALUE_LIMIT: usize = 100;
 /// Parts the pieces of a header haystack; never in squeezed text.
 const EDGE: char = '\n';
 
@@ -72,7 +75,7 @@ pub(super) struct Seen {
 pub(super) struct Fields<'a> {
     pub(super) from: &'a str,
     pub(super) subject: &'a str,
-    pub(super) headers: &'a [(String, String)],
+    pub(super) headers: &'a Headers,
 }
 
 impl Marks {
@@ -118,9 +121,9 @@ impl Marks {
         self.search(&edged(fields.from), Place::From, |use_, _| seen.take(use_, 0));
         self.search(&edged(fields.subject), Place::Subject, |use_, _| seen.take(use_, 0));
         let mut headers = String::from(EDGE);
-        for (name, value) in fields.headers {
-            squeeze_onto(&mut headers, name);
-            squeeze_onto(&mut headers, value);
+        for field in fields.headers.iter() {
+            squeeze_onto(&mut headers, &field.name);
+            squeeze_onto(&mut headers, head(&field.value, VALUE_LIMIT));
             headers.push(EDGE);
         }
         self.search(&headers, Place::Header, |use_, _| seen.take(use_, 0));

@@ -28,6 +28,12 @@ pub(super) struct Shared {
     pub(super) bystander: Vec<String>,
     /// Words that give a reason.
     reason: Vec<String>,
+    /// A label before a reason, which the reason does without.
+    label: Vec<String>,
+    /// Rows that tell of the original.
+    original_from: Vec<String>,
+    original_subject: Vec<String>,
+    original_message_id: Vec<String>,
 }
 
 /// Where a mark is looked for.
@@ -47,6 +53,10 @@ pub(super) struct SharedPatterns {
     pub(super) reporting_mta: Vec<Regex>,
     pub(super) bystander: Vec<Regex>,
     pub(super) reason: Vec<Regex>,
+    pub(super) label: Vec<Regex>,
+    pub(super) original_from: Vec<Regex>,
+    pub(super) original_subject: Vec<Regex>,
+    pub(super) original_message_id: Vec<Regex>,
 }
 
 impl Shared {
@@ -76,6 +86,10 @@ impl Shared {
             reporting_mta: all(&self.reporting_mta),
             bystander: all(&self.bystander),
             reason: all(&self.reason),
+            label: all(&self.label),
+            original_from: all(&self.original_from),
+            original_subject: all(&self.original_subject),
+            original_message_id: all(&self.original_message_id),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde::Deserialize;
 
-use super::*;
+use super::{descriptor::Format, *};
 
 /// `NN.expect.toml`: what must be read out of `NN.eml`.
 #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -14,6 +14,10 @@ struct Expected {
     reporting_mta: Option<String>,
     /// The words with which the pasted original begins.
     original: Option<String>,
+    /// The original's author, subject and Message-ID where the text tells them.
+    from: Option<String>,
+    subject: Option<String>,
+    message_id: Option<String>,
     recipient: Vec<ExpectedRecipient>,
 }
 
@@ -47,6 +51,9 @@ fn described(mail: &Mail, reading: TextReading) -> Expected {
         format: reading.format,
         reporting_mta: reading.reporting_mta,
         original,
+        from: reading.particulars.from.map(|it| it.to_string()),
+        subject: reading.particulars.subject,
+        message_id: reading.particulars.message_id.map(|it| it.to_string()),
         recipient: reading.recipients.into_iter().map(recipient).collect(),
     }
 }
@@ -98,8 +105,9 @@ fn every_descriptor_has_a_sample_and_reads_it_as_expected() {
 
 /// A text as it might arrive, of a daemon, with a subject of bounces.
 fn read_hostile(text: &str) -> Option<TextReading> {
-    let fields = Fields { from: "MAILER-DAEMON@mail.example.cn", subject: "failure notice", headers: &[] };
-    FORMATS.read(text, fields)
+    let fields =
+        "From: MAILER-DAEMON@mail.example.cn\nSubject: failure notice\nContent-Type: text/plain; charset=utf-8\n\n";
+    read(&Mail::parse(format!("{fields}{text}").as_bytes()))
 }
 
 #[test]
@@ -153,8 +161,8 @@ fn ordinary_mail_gives_nothing() {
         ("Wang <wang@example.org>", "Re: 退信", "我收到退信了，请改发 wang2@example.org"),
         ("Shop <noreply@example.org>", "Your order has shipped", "Questions? support@example.org"),
     ] {
-        let fields = Fields { from, subject, headers: &[] };
-        assert_eq!(FORMATS.read(text, fields), None, "{subject}");
+        let mail = format!("From: {from}\nSubject: {subject}\nContent-Type: text/plain; charset=utf-8\n\n{text}");
+        assert_eq!(read(&Mail::parse(mail.as_bytes())), None, "{subject}");
     }
 }
 
