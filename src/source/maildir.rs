@@ -14,7 +14,9 @@ use std::{
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{After, Error, Found, HEAD, Kind, Outcome, SCAN_LIMIT, Scan, Settled, Wake, candidate, imap, stitch};
+use super::{
+    After, Error, Found, HEAD, Kind, Outcome, SCAN_LIMIT, Scan, Settled, Survey, Wake, candidate, imap, stitch,
+};
 use crate::mail::{MessageRef, RawMessage, Recorded, Role};
 
 /// The name of the one folder that is watched.
@@ -103,6 +105,13 @@ impl Maildir {
         Ok(Settled::Done)
     }
 
+    pub(super) async fn survey(&self) -> Result<Survey, Error> {
+        self.open().await?;
+        let messages = self.blocking(entries).await?.len();
+        let folder = (FOLDER.to_owned(), Ok(u32::try_from(messages).unwrap_or(u32::MAX)));
+        Ok(Survey { can_move: true, folders: vec![folder], all_folders: vec![FOLDER.to_owned()], ..Survey::default() })
+    }
+
     pub(super) async fn wait(&self, cancel: &CancellationToken) -> Wake {
         tokio::select! {
             () = cancel.cancelled() => Wake::Stopped,
@@ -176,10 +185,11 @@ fn read_bounded(file: &Path) -> io::Result<(Vec<u8>, u64)> {
     let size = file.metadata()?.len();
     let mut head = Vec::new();
     file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
-    if size > head.len() as u64 && stitch::report_may_follow(&head) {
-        if let Some(pieces) = stitch::search(io::BufReader::new(file.take(DEEPEST)))? {
-            head = stitch::stitch(&head, &pieces);
-        }
+    if size > head.len() as u64
+        && stitch::report_may_follow(&head)
+        && let Some(pieces) = stitch::search(io::BufReader::new(file.take(DEEPEST)))?
+    {
+        head = stitch::stitch(&head, &pieces);
     }
     Ok((head, size))
 }

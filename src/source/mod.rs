@@ -45,7 +45,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    mail::{MessageRef, RawMessage, Recorded, Role},
+    mail::{MessageId, MessageRef, RawMessage, Recorded, Role},
     net::Endpoint,
 };
 
@@ -195,11 +195,26 @@ pub enum Wake {
     Stopped,
 }
 
+/// What `check` shows of a mailbox.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Survey {
+    /// TLS version; `None` on a plain connection or for a Maildir.
+    pub tls: Option<&'static str>,
+    /// The server offers IDLE.
+    pub idle: bool,
+    /// `after = "move:…"` can be carried out.
+    pub can_move: bool,
+    /// Each watched folder: how many messages lie in it, or what is wrong with it and what to do.
+    pub folders: Vec<(String, Result<u32, String>)>,
+    /// All folders that could be watched.
+    pub all_folders: Vec<String>,
+}
+
 /// One mailbox at work. One connection object per account, never shared.
 #[derive(Debug)]
 pub enum Mailbox {
     /// An IMAP account.
-    Imap(imap::Account),
+    Imap(Box<imap::Account>),
     /// A Maildir.
     Maildir(maildir::Maildir),
 }
@@ -209,16 +224,18 @@ impl Mailbox {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         match settings.place {
-            Place::Imap { endpoint, login, folders, idle } => Self::Imap(imap::Account::new(imap::Settings {
-                name: settings.name,
-                endpoint,
-                login,
-                folders,
-                idle,
-                role: settings.role,
-                poll_interval: settings.poll_interval,
-                after: settings.after,
-            })),
+            Place::Imap { endpoint, login, folders, idle } => {
+                Self::Imap(Box::new(imap::Account::new(imap::Settings {
+                    name: settings.name,
+                    endpoint,
+                    login,
+                    folders,
+                    idle,
+                    role: settings.role,
+                    poll_interval: settings.poll_interval,
+                    after: settings.after,
+                })))
+            }
             Place::Maildir(path) => Self::Maildir(maildir::Maildir::new(
                 settings.name,
                 path,
@@ -297,6 +314,29 @@ impl Mailbox {
         match self {
             Self::Imap(it) => it.wait(cancel).await,
             Self::Maildir(it) => Ok(it.wait(cancel).await),
+        }
+    }
+
+    /// For `check`: connects where need be, looks at every watched folder, changes nothing.
+    ///
+    /// # Errors
+    /// Unreachable, untrusted, refused: see [`Kind`].
+    pub async fn survey(&mut self) -> Result<Survey, Error> {
+        match self {
+            Self::Imap(it) => it.survey().await,
+            Self::Maildir(it) => it.survey().await,
+        }
+    }
+
+    /// Whether this mailbox's Sent folder, by SPECIAL-USE (RFC 6154) or by name, holds a message
+    /// with this Message-ID: a ground of origin. `None` where there is no such folder to ask.
+    ///
+    /// # Errors
+    /// The session is lost.
+    pub async fn find_sent(&mut self, id: &MessageId) -> Result<Option<bool>, Error> {
+        match self {
+            Self::Imap(it) => it.find_sent(id).await,
+            Self::Maildir(_) => Ok(None),
         }
     }
 

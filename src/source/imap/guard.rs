@@ -103,8 +103,7 @@ impl<S> Guard<S> {
                 (b'0'..=b'9', Tail::Digits(n)) => {
                     Tail::Digits(n.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
                 }
-                (b'}', Tail::Digits(n)) => Tail::Closed(n),
-                (b'\r', Tail::Closed(n)) => Tail::Closed(n),
+                (b'}', Tail::Digits(n)) | (b'\r', Tail::Closed(n)) => Tail::Closed(n),
                 (b'\n', tail) => {
                     if let Tail::Closed(announced) = tail {
                         if announced > LARGEST_LITERAL {

@@ -5,6 +5,7 @@
 //! see `wire` for why.
 
 mod fetch;
+mod folders;
 mod guard;
 mod idle;
 mod login;
@@ -61,6 +62,12 @@ impl Settings {
             Fault::Protocol(why) => (Kind::Protocol, why),
         };
         Error::new(&self.name, self.endpoint.place(), kind, format!("{command}: {reason}"))
+    }
+
+    /// A folder in which `after` cannot be carried out.
+    fn read_only(&self, folder: &str) -> Error {
+        self.folder_error(folder, "SELECT", "the folder is read-only")
+            .with_hint("give the login write access, or set `after = \"leave\"`")
     }
 
     /// Trouble with one folder only.
@@ -184,9 +191,14 @@ impl Session {
             self.selected = Some(selected.clone());
             return Ok(selected);
         }
+        self.open(settings, folder, settings.after == After::Leave).await
+    }
+
+    /// SELECT, or EXAMINE: then nothing can be set in it (RFC 9051 §6.3.3).
+    async fn open(&mut self, settings: &Settings, folder: &str, examine: bool) -> Result<Selected, Error> {
         self.selected = None;
-        let verb = if settings.after == After::Leave { "EXAMINE" } else { "SELECT" };
-        let (mut uid_validity, mut exists, mut read_only) = (None, 0, verb == "EXAMINE");
+        let verb = if examine { "EXAMINE" } else { "SELECT" };
+        let (mut uid_validity, mut exists, mut read_only) = (None, 0, examine);
         let mut each = |response: &Response<'_>| match response {
             Response::MailboxData(MailboxDatum::Exists(count)) => exists = *count,
             Response::Data { outcome, .. } | Response::Done { outcome, .. } => match &outcome.code {

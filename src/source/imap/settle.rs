@@ -40,9 +40,7 @@ impl Session {
             return Ok(Settled::Stale);
         }
         if selected.read_only {
-            return Err(settings
-                .folder_error(folder, "SELECT", "the folder is read-only")
-                .with_hint("give the login write access, or set `after = \"leave\"`"));
+            return Err(settings.read_only(folder));
         }
         let uid = place.uid;
         match &settings.after {
@@ -61,21 +59,21 @@ impl Session {
     /// would delete what other people have marked.
     async fn move_to(&mut self, settings: &Settings, folder: &str, uid: u32, target: &str) -> Result<Settled, Error> {
         if self.capabilities.has("MOVE") {
-            self.into_target(settings, folder, "UID MOVE", uid, target).await?;
+            self.bring_to(settings, folder, "UID MOVE", uid, target).await?;
             return Ok(Settled::Done);
         }
         self.store(settings, folder, uid, "\\Seen").await?;
         if !self.capabilities.has("UIDPLUS") {
             return Ok(Settled::MarkedInstead);
         }
-        self.into_target(settings, folder, "UID COPY", uid, target).await?;
+        self.bring_to(settings, folder, "UID COPY", uid, target).await?;
         self.store(settings, folder, uid, "\\Deleted").await?;
         self.in_folder(settings, folder, "UID EXPUNGE", &Command::new(&format!("UID EXPUNGE {uid}"))).await?;
         Ok(Settled::Done)
     }
 
     /// MOVE or COPY; a missing target is created, once.
-    async fn into_target(
+    async fn bring_to(
         &mut self,
         settings: &Settings,
         folder: &str,

@@ -61,14 +61,8 @@ pub fn decode(name: &str) -> String {
         if coded.is_empty() {
             decoded.push('&');
         } else {
-            match text_of(coded) {
-                Some(text) => decoded.push_str(&text),
-                None => {
-                    decoded.push('&');
-                    decoded.push_str(coded);
-                    decoded.push('-');
-                }
-            }
+            let raw = || format!("&{coded}-");
+            decoded.push_str(&text_of(coded).unwrap_or_else(raw));
         }
         rest = next;
     }

@@ -1,0 +1,136 @@
+//! What folders there are, for `check`; and the Sent folder, asked for one message.
+
+use async_imap::imap_proto::{MailboxDatum, NameAttribute, Response};
+
+use super::{
+    Account, Session, Settings, utf7,
+    wire::{Command, Fault},
+};
+use crate::{
+    mail::MessageId,
+    source::{After, Error, Survey},
+};
+
+/// No server has that many folders; a hostile one shall not fill our memory.
+const MOST_FOLDERS: usize = 10_000;
+
+/// Names of the Sent folder where the server does not mark it (RFC 6154), the last part, in lower case.
+const SENT_NAMES: &[&str] = &[
+    "sent",
+    "sent items",
+    "sent messages",
+    "sent mail",
+    "sent-mail",
+    "已发送",
+    "已发送邮件",
+    "已发邮件",
+    "寄件備份",
+    "寄件备份",
+    "寄件匣",
+    "已寄送郵件",
+];
+
+/// A folder as LIST shows it, name decoded.
+#[derive(Clone, Debug)]
+struct Listed {
+    name: String,
+    last_part: String,
+    selectable: bool,
+    sent: bool,
+}
+
+impl Account {
+    /// Looks at every watched folder, and at what the server can do.
+    pub(in crate::source) async fn survey(&mut self) -> Result<Survey, Error> {
+        self.connect().await?;
+        let mut session = self.take()?;
+        let result = session.survey(&self.settings).await;
+        self.keep(session, result)
+    }
+
+    /// Whether the Sent folder holds a message with this Message-ID; `None` if there is no such folder.
+    pub(in crate::source) async fn find_sent(&mut self, id: &MessageId) -> Result<Option<bool>, Error> {
+        let mut session = self.take()?;
+        let result = session.find_sent(&self.settings, id).await;
+        self.keep(session, result)
+    }
+}
+
+impl Session {
+    async fn list(&mut self, settings: &Settings) -> Result<Vec<Listed>, Error> {
+        let mut listed = Vec::new();
+        let mut each = |response: &Response<'_>| {
+            let Response::MailboxData(MailboxDatum::List(data)) = response else { return };
+            if listed.len() < MOST_FOLDERS {
+                let name = utf7::decode(&data.name);
+                let last_part = match data.delimiter.as_deref() {
+                    Some(delimiter) if !delimiter.is_empty() => name.rsplit(delimiter).next().unwrap_or_default(),
+                    _ => name.as_str(),
+                };
+                listed.push(Listed {
+                    last_part: last_part.to_lowercase(),
+                    selectable: !data.name_attributes.contains(&NameAttribute::NoSelect),
+                    sent: data.name_attributes.contains(&NameAttribute::Sent),
+                    name,
+                });
+            }
+        };
+        match self.run(settings, &Command::new("LIST \"\" \"*\""), &mut each).await {
+            Ok(()) | Err(Fault::Refused(_)) => Ok(listed),
+            Err(fault) => Err(settings.error("LIST", fault)),
+        }
+    }
+
+    async fn survey(&mut self, settings: &Settings) -> Result<Survey, Error> {
+        let mut folders = Vec::new();
+        for folder in &settings.folders {
+            let selected = match self.select(settings, folder).await {
+                Ok(selected) if selected.read_only && settings.after != After::Leave => {
+                    Err(settings.read_only(folder).to_string())
+                }
+                Ok(selected) => Ok(selected.exists),
+                Err(error) if error.session_lives() => Err(error.to_string()),
+                Err(error) => return Err(error),
+            };
+            folders.push((folder.clone(), selected));
+        }
+        let listed = self.list(settings).await?;
+        Ok(Survey {
+            tls: self.wire.tls_version(),
+            idle: self.capabilities.has("IDLE"),
+            can_move: self.capabilities.has("MOVE") || self.capabilities.has("UIDPLUS"),
+            folders,
+            all_folders: listed.into_iter().filter(|it| it.selectable).map(|it| it.name).collect(),
+        })
+    }
+
+    async fn find_sent(&mut self, settings: &Settings, id: &MessageId) -> Result<Option<bool>, Error> {
+        let listed = self.list(settings).await?;
+        let mut candidates: Vec<&Listed> = listed.iter().filter(|it| it.sent && it.selectable).collect();
+        if candidates.is_empty() {
+            let by_name = |it: &&Listed| it.selectable && SENT_NAMES.contains(&it.last_part.as_str());
+            candidates = listed.iter().filter(by_name).collect();
+        }
+        let mut looked = None;
+        for folder in candidates {
+            // Only ever examined: nothing in it is ours to touch.
+            match self.open(settings, &folder.name, true).await {
+                Ok(_) => {}
+                Err(error) if error.session_lives() => continue,
+                Err(error) => return Err(error),
+            }
+            let mut met = false;
+            let mut each = |response: &Response<'_>| {
+                met |= matches!(response, Response::MailboxData(MailboxDatum::Search(uids)) if !uids.is_empty());
+            };
+            let command = Command::new("UID SEARCH HEADER Message-ID").string(id.as_str());
+            match self.run(settings, &command, &mut each).await {
+                Ok(()) if met => return Ok(Some(true)),
+                Ok(()) => looked = Some(false),
+                Err(Fault::Refused(_)) => {}
+                Err(fault) => return Err(settings.error("UID SEARCH", fault)),
+            }
+        }
+        Ok(looked)
+    }
+}
