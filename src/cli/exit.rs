@@ -2,6 +2,8 @@
 
 use std::{fmt, io, process::ExitCode};
 
+use crate::config::ConfigError;
+
 /// How a command ended, as BSD's sysexits.h numbers it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
 #[repr(u8)]
@@ -45,11 +47,31 @@ impl Failure {
         Self { exit, message: message.to_string(), hint: None }
     }
 
+    /// A failure in words that may hold their hint, as our errors' words do.
+    pub fn with_hint(exit: Exit, text: &str) -> Self {
+        let (message, hint) = split_hint(text);
+        Self { exit, message: message.to_owned(), hint: hint.map(str::to_owned) }
+    }
+
     /// Adds the next step.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+/// `what went wrong; hint: the next step` taken apart.
+pub(super) fn split_hint(text: &str) -> (&str, Option<&str>) {
+    match text.split_once("hint:") {
+        Some((what, hint)) => (what.trim_end_matches([' ', ';', '\n']), Some(hint.trim())),
+        None => (text, None),
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Exit::Configuration, error)
     }
 }
 

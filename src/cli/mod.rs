@@ -4,19 +4,25 @@
 //! holds no knowledge of mail. Exit codes are those of sysexits: 0 fine, 64 usage, 65 unreadable
 //! data, 69 service unavailable, 70 a fault of ours, 75 try again, 78 configuration.
 
+mod check;
 pub mod diagnose;
 mod exit;
-pub mod rules;
+mod explain;
+mod journal;
 pub mod logging;
 mod manual;
+mod rule_arguments;
+pub mod rules;
 mod terminal;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::{mail::Language, reply::Texts};
+
 pub use exit::{Exit, Failure};
-pub use terminal::{Terminal, printable};
+pub use terminal::Terminal;
 
 /// Where the configuration lies unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/whybounced/config.toml";
@@ -34,8 +40,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tries configuration, rules, mailboxes, the way out and the journal; one line each.
+    Check(check::Args),
     /// Says why messages bounced: files, mboxes, Maildirs, folders or `-`; needs no configuration.
     Diagnose(diagnose::Args),
+    /// Shows the explanation that a bounce's author would get; needs no configuration.
+    Explain(explain::Args),
+    /// Looks into the journal: what bounced, why, and what became of the explanation.
+    Journal(journal::Args),
+    /// Looks into the catalogue of rules, with your own laid over it.
+    Rules(rule_arguments::Args),
     /// Prints a completion script for a shell.
     Completions(manual::CompletionsArgs),
     /// Prints the manual page, or writes one page a command.
@@ -50,6 +64,31 @@ pub enum Format {
     Text,
     /// For programs: one JSON object a line.
     Json,
+}
+
+/// What `--lang` gives; an alias, since clap takes a bare `Vec` for an option to be repeated.
+type Languages = Vec<Language>;
+
+/// `--lang`: a language that explanations exist in, or `both`.
+fn languages(text: &str) -> Result<Vec<Language>, String> {
+    if text == "both" {
+        return Ok(vec![Language::zh_cn(), Language::en()]);
+    }
+    let texts = Texts::embedded();
+    let known = texts.languages();
+    let found = known.iter().find(|it| it.as_str().eq_ignore_ascii_case(text));
+    let found = found.or_else(|| known.iter().find(|it| it.as_str().split('-').next() == Some(text)));
+    found.map(|it| vec![it.clone()]).ok_or_else(|| {
+        let known: Vec<&str> = known.iter().map(Language::as_str).collect();
+        format!("expected {} or both", known.join(", "))
+    })
+}
+
+/// Runs what is asynchronous of a command, on this thread.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Fault, format!("cannot start: {error}")))?;
+    Ok(runtime.block_on(work))
 }
 
 /// Runs one command line and turns its outcome into an exit code.
@@ -69,7 +108,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match &cli.command {
+        Command::Check(args) => check::run(&cli.config, args, terminal),
         Command::Diagnose(args) => diagnose::run(args, terminal),
+        Command::Explain(args) => explain::run(args, terminal),
+        Command::Journal(args) => journal::run(cli, args, terminal),
+        Command::Rules(args) => rule_arguments::run(cli, args, terminal),
         Command::Completions(args) => manual::completions(args, terminal),
         Command::Man(args) => manual::man(args, terminal),
     }

@@ -107,7 +107,8 @@ fn explain(catalogue: &Catalogue, text: &str, it: &Diagnosis, out: &mut dyn Writ
         writeln!(out, "  spoken by: {system}")?;
     }
     for rival in &it.rivals {
-        let (cause, why) = named(rival).map_or(("", ""), |rule| (catalogue.cause_of(rule).id.as_str(), level(rule.level())));
+        let (cause, why) =
+            named(rival).map_or(("", ""), |rule| (catalogue.cause_of(rule).id.as_str(), level(rule.level())));
         writeln!(out, "  lost: {rival} ({cause}) [{why}]")?;
     }
     Ok(())

@@ -40,6 +40,12 @@ impl Terminal {
         &mut self.out
     }
 
+    /// One JSON object on a line of its own.
+    pub fn json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, value)?;
+        self.out.write_all(b"\n")
+    }
+
     /// Standard error.
     pub fn err(&mut self) -> &mut dyn Write {
         &mut self.err
@@ -78,37 +84,5 @@ impl Terminal {
             }
         }
         failure.exit
-    }
-}
-
-/// Foreign text made harmless for a terminal: controls (escape sequences, newlines, bidirectional
-/// overrides) become `·`, tabs become blanks.
-#[must_use]
-pub fn printable(text: &str) -> Cow<'_, str> {
-    let harmful = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(harmful) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(
-        text.chars()
-            .map(|c| match c {
-                '\t' => ' ',
-                c if harmful(c) => '·',
-                c => c,
-            })
-            .collect(),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn escape_sequences_are_neutralised() {
-        assert_eq!(printable("a\x1b[31mred\u{202e}\tb"), "a·[31mred· b");
-        assert!(matches!(printable("收件人"), Cow::Borrowed(_)));
     }
 }

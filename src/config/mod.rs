@@ -8,6 +8,7 @@
 mod connection;
 mod error;
 mod file;
+mod overlay;
 mod reader;
 mod secret;
 mod sections;
@@ -19,7 +20,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::error::{ConfigError, Problem};
+pub use self::{
+    error::{ConfigError, Problem},
+    overlay::overlay,
+    values::duration,
+};
 use self::{file::File, reader::Reader};
 use crate::{evidence, journal, mail::Mailbox, outbound, policy, reply, source};
 

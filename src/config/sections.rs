@@ -1,6 +1,9 @@
 //! The top of the file and the tables without a connection.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use jiff::{SignedDuration, tz::TimeZone};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -17,7 +20,7 @@ use super::{
 use crate::{
     catalogue, evidence, journal,
     mail::{Language, Mailbox},
-    policy::{self, LanguageChoice, Limit, Mode, Proof},
+    policy::{self, LanguageChoice, Limit, Mode, OurServer, Proof},
     reply,
 };
 
@@ -104,7 +107,11 @@ fn policy(reader: &mut Reader<'_>, file: &File) -> Option<policy::Settings> {
             .unwrap_or(true),
         asking: it.asking.unwrap_or(true),
         proof: reader.choice("policy.proof", &it.proof, &proofs).unwrap_or(Proof::Plausible),
-        our_servers: reader.list("policy.our_servers", it.our_servers.as_deref(), values::our_server),
+        our_servers: reader
+            .list("policy.our_servers", it.our_servers.as_deref(), our_servers)
+            .into_iter()
+            .flatten()
+            .collect(),
         opt_out: reader.list("policy.opt_out", it.opt_out.as_deref(), values::mailbox),
         limit_person: reader.value("policy.limit_person", &it.limit_person, values::limit).unwrap_or(per(10, 24)),
         limit_total: reader.value("policy.limit_total", &it.limit_total, values::limit).unwrap_or(per(200, 1)),
@@ -127,6 +134,27 @@ fn mode(reader: &mut Reader<'_>, it: &PolicyTable) -> Mode {
         reader.problem("policy.redirect_to", span, "is missing beside mode = \"redirect\"", Some(hint));
         Mode::DryRun
     })
+}
+
+/// `catalogue/our-servers.toml`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Provider {
+    servers: Vec<String>,
+}
+
+/// One entry of `our_servers`: a host or network, or `preset:PROVIDER` for all of its hosts.
+fn our_servers(text: &str) -> Result<Vec<OurServer>, String> {
+    let Some(name) = text.strip_prefix("preset:") else { return values::our_server(text).map(|it| vec![it]) };
+    let table = catalogue::file("our-servers.toml").unwrap_or_default();
+    let presets: BTreeMap<String, Provider> = toml::from_str(table).map_err(|error| error.to_string())?;
+    match presets.get(name) {
+        Some(provider) => provider.servers.iter().map(|host| values::our_server(host)).collect(),
+        None => Err(format!(
+            "there is no preset `{name}`; expected one of {}",
+            presets.into_keys().collect::<Vec<_>>().join(", ")
+        )),
+    }
 }
 
 /// `domains`, each in both forms if it is an internationalised name.

@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     net::TlsMode,
     outbound::Route,
+    policy::OurServer,
     source::{After, Login, Place},
 };
 
@@ -125,6 +126,17 @@ fn the_smallest_configuration_has_defaults_for_the_rest() {
     assert_eq!((endpoint.port, endpoint.tls, login.is_none()), (587, TlsMode::StartTls, true));
     assert_eq!(config.reply.from_name.as_deref(), Some("退信说明"));
     assert_eq!(config.rules_dir, Path::new("/etc/whybounced/rules.d"));
+}
+
+#[test]
+fn providers_hosts_are_named_by_a_preset() {
+    let smallest = "domains = ['a.example']\n[smtp]\ndirectory = 'out'\nfrom = 'a@a.example'\n[policy]\n";
+    let config = read(&format!("{smallest}our_servers = ['preset:exmail', 'mx.a.example']\n")).expect("known");
+    let named = |name: &str| OurServer::Name(name.to_owned());
+    assert!(config.policy.our_servers.contains(&named(".exmail.qq.com")));
+    assert_eq!(config.policy.our_servers.last(), Some(&named("mx.a.example")));
+    let error = read(&format!("{smallest}our_servers = ['preset:nobody']\n")).expect_err("unknown").to_string();
+    assert!(error.contains("aliyun, exmail, google"), "{error}");
 }
 
 #[test]

@@ -8,14 +8,14 @@ use jiff::SignedDuration;
 
 use crate::{
     mail::Mailbox,
-    policy::{Limit, OurServer},
+    policy::{self, Limit, OurServer, SettingsError},
 };
 
 /// A hundred years: longer is a typing error.
 const LONGEST: u64 = 100 * 365 * 86400;
 
 /// `"90s"`, `"15m"`, `"36h"`, `"3650d"`, `"0s"`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || {
         format!("`{text}` is not a duration; expected a number and a unit, such as \"90s\", \"15m\", \"36h\" or \"3d\"")
     };
@@ -138,35 +138,19 @@ pub(super) fn fingerprint(text: &str) -> Result<[u8; 32], String> {
 /// A mail domain of the company: not a wildcard, not a public suffix, not a public mail service.
 pub(super) fn domain(text: &str) -> Result<String, (String, String)> {
     let name = text.trim_end_matches('.').to_lowercase();
-    let refuse = |message: String, hint: &str| Err((message, hint.to_owned()));
-    if name.contains('*') {
-        return refuse(
-            format!("`{text}`: wildcards are not allowed"),
-            "list each domain; subdomains count only if listed",
-        );
-    }
-    if name.contains('@') {
-        return refuse(format!("`{text}` is an address"), "write only what stands behind the @");
-    }
-    if !is_host_name(&name) {
-        return refuse(format!("`{text}` is not a domain name"), "write it like \"corp.example.cn\"");
-    }
-    let public = crate::catalogue::file("domains/public.txt").unwrap_or_default();
-    if public.lines().any(|line| line == name) {
-        return refuse(
-            format!("`{text}` is a public mail service, not a company's domain"),
-            "list only domains whose every user is a member of your company",
-        );
-    }
     let is_suffix =
         psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == name.as_bytes());
     if is_suffix {
-        return refuse(
-            format!("`{text}` is a public suffix: anybody can register below it"),
-            "write the whole domain, like \"corp.example.cn\"",
-        );
+        let hint = "write the whole domain, like \"corp.example.cn\"";
+        return Err((format!("`{text}` is a public suffix: anybody can register below it"), hint.to_owned()));
     }
-    Ok(name)
+    let sound = is_host_name(&name) || name.contains(['*', '@']);
+    let checked = if sound { policy::check_domain(&name) } else { Err(SettingsError::NotADomain(text.to_owned())) };
+    checked.map_err(|error| {
+        let text = error.to_string();
+        let (message, hint) = text.split_once("\n\nhint: ").unwrap_or((&text, ""));
+        (message.to_owned(), hint.to_owned())
+    })
 }
 
 #[cfg(test)]

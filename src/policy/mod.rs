@@ -16,7 +16,7 @@ mod settings;
 
 pub use candidate::{Candidate, Failure, candidate};
 pub use decide::{Incoming, decide};
-pub use settings::SettingsError;
+pub use settings::{SettingsError, check_domain};
 
 /// Why nobody is answered; names as in `design.md` §3.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash, Serialize, Deserialize)]

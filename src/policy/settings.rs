@@ -47,7 +47,8 @@ impl Settings {
     }
 }
 
-fn check_domain(domain: &str) -> Result<String, SettingsError> {
+/// One of `domains`, lower-cased: no wildcard, no public mail domain, nothing that is no domain.
+pub fn check_domain(domain: &str) -> Result<String, SettingsError> {
     let lower = domain.trim().trim_end_matches('.').to_lowercase();
     if lower.contains('*') {
         return Err(SettingsError::Wildcard(domain.to_owned()));

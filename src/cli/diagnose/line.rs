@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::knowledge::fails;
 use crate::{
     bounce::{Action, Bounce, Original, RecipientReport, Recognition, WhyNot},
     diagnosis::{Acts, Confidence, Diagnosis},
@@ -174,14 +175,6 @@ impl Line {
             format: Some(bounce.format),
             original: bounce.original.as_ref().map(OriginalLine::new),
         }
-    }
-}
-
-/// Whether there is anything to diagnose.
-fn fails(report: &RecipientReport) -> bool {
-    match report.action {
-        Action::Failed | Action::Delayed => true,
-        Action::Delivered | Action::Relayed | Action::Expanded => false,
     }
 }
 

@@ -4,12 +4,12 @@
 //! they are known. What is read ahead is bounded, and a reader who goes away ends the work.
 
 mod inputs;
+mod knowledge;
 pub mod line;
-mod stages;
 mod text;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex,
         mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
@@ -17,12 +17,12 @@ use std::{
     thread,
 };
 
+pub use self::knowledge::Knowledge;
 use self::{
-    inputs::{Content, Input},
+    inputs::Input,
     line::{ErrorLine, Line},
 };
 use super::{Exit, Failure, Format, Terminal};
-use crate::{bounce::Bounce, diagnosis::Home};
 
 /// Arguments of `diagnose`.
 #[derive(Debug, clap::Args)]
@@ -48,18 +48,18 @@ pub fn country(text: &str) -> Result<String, String> {
     if sound { Ok(text.to_ascii_uppercase()) } else { Err("expected a country code of two letters, such as CN".into()) }
 }
 
-/// Where our side stands: the country if one is named, else mainland China only when the author's
-/// domain is under `.cn` or `.中国` (`design.md` §5).
-#[must_use]
-pub fn home_of(bounce: &Bounce, country: Option<&str>) -> Home {
-    let mainland = match country {
-        Some(country) => country == "CN",
-        None => bounce.original.as_ref().and_then(|it| it.from.as_ref()).is_some_and(|author| {
-            let top = author.domain().rsplit('.').next().unwrap_or_default();
-            matches!(top, "cn" | "中国" | "xn--fiqs8s")
-        }),
-    };
-    if mainland { Home::MainlandChina } else { Home::Elsewhere }
+/// The bytes of one message: a file, or `-` for standard input.
+pub(super) fn read_one(path: &Path) -> Result<Vec<u8>, String> {
+    let mut content = None;
+    inputs::walk(&[path.to_owned()], false, &mut |input| {
+        let first = content.is_none();
+        content.get_or_insert(input.content);
+        first
+    });
+    match content {
+        Some(content) if !path.is_dir() => content.read(),
+        _ => Err("is a folder; expected one message".to_owned()),
+    }
 }
 
 /// A result to be printed: a line, or why there is none.
@@ -75,12 +75,13 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
     let (jobs, queue) = sync_channel::<(Input, Sender<Outcome>)>(READ_AHEAD);
     let queue = Mutex::new(queue);
     let (order, results) = sync_channel::<(String, Receiver<Outcome>)>(READ_AHEAD);
-    let (args_ref, queue) = (args, &queue);
+    let knowledge = Knowledge::embedded()?;
+    let (args_ref, queue, knowledge) = (args, &queue, &knowledge);
     thread::scope(|scope| {
         for _ in 0..workers {
             thread::Builder::new()
                 .stack_size(STACK)
-                .spawn_scoped(scope, move || work(args_ref, queue))
+                .spawn_scoped(scope, move || work(args_ref, knowledge, queue))
                 .map_err(|error| Failure::new(Exit::Fault, format!("cannot start a thread: {error}")))?;
         }
         scope.spawn(move || enumerate(args_ref, &jobs, &order));
@@ -100,22 +101,17 @@ fn enumerate(
     });
 }
 
-fn work(args: &Args, queue: &Mutex<Receiver<(Input, Sender<Outcome>)>>) {
+fn work(args: &Args, knowledge: &Knowledge, queue: &Mutex<Receiver<(Input, Sender<Outcome>)>>) {
     loop {
         let job = queue.lock().map(|queue| queue.recv());
         let Ok(Ok((Input { source, content }, done))) = job else { return };
-        // A fault in one message is that message's: the rest is still done.
-        let outcome = std::panic::catch_unwind(|| diagnose(args, source, content));
-        if let Ok(outcome) = outcome {
-            let _ = done.send(outcome);
-        }
-    }
-}
-
-fn diagnose(args: &Args, source: String, content: Content) -> Outcome {
-    match content.read() {
-        Ok(bytes) => Ok(stages::line(source, &bytes, args.home_country.as_deref())),
-        Err(error) => Err(ErrorLine { source, error }),
+        let outcome = match content.read() {
+            Ok(bytes) => Ok(Line::new(source, knowledge.recognise(&bytes), |bounce, report| {
+                knowledge.diagnose(bounce, report, args.home_country.as_deref())
+            })),
+            Err(error) => Err(ErrorLine { source, error }),
+        };
+        let _ = done.send(outcome);
     }
 }
 
@@ -130,11 +126,11 @@ fn print(
             Err(ErrorLine { source, error: "a fault of this program stopped the reading; please report it".to_owned() })
         });
         match (args.format, &outcome) {
-            (Format::Json, Ok(line)) => json(line, terminal)?,
-            (Format::Json, Err(line)) => json(line, terminal)?,
+            (Format::Json, Ok(line)) => terminal.json(line)?,
+            (Format::Json, Err(line)) => terminal.json(line)?,
             (Format::Text, Ok(line)) => text::print(line, terminal)?,
             (Format::Text, Err(line)) => {
-                writeln!(terminal.err(), "error: {}: {}", super::printable(&line.source), line.error)?;
+                writeln!(terminal.err(), "error: {}: {}", crate::review::printable(&line.source), line.error)?;
             }
         }
         terminal.flush()?;
@@ -143,10 +139,4 @@ fn print(
         }
     }
     Ok(exit)
-}
-
-fn json(line: &impl serde::Serialize, terminal: &mut Terminal) -> Result<(), Failure> {
-    let text = serde_json::to_string(line).map_err(|error| Failure::new(Exit::Fault, error))?;
-    writeln!(terminal.out(), "{text}")?;
-    Ok(())
 }

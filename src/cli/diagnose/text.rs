@@ -5,8 +5,9 @@ use std::io;
 use super::line::{Kind, Line, RecipientLine};
 use crate::{
     bounce::WhyNot,
-    cli::{Terminal, printable},
+    cli::Terminal,
     diagnosis::{Acts, Confidence},
+    review::printable,
 };
 
 /// Prints one message's diagnosis, an empty line behind it.

@@ -62,8 +62,7 @@ impl Session {
         let mut each = |response: &Response<'_>| {
             let Response::MailboxData(MailboxDatum::List(data)) = response else { return };
             if listed.len() < MOST_FOLDERS {
-                // The parser leaves the escapes of a quoted name as they are.
-                let name = utf7::decode(&data.name.replace("\\\"", "\"").replace("\\\\", "\\"));
+                let name = utf7::decode(&data.name);
                 let last_part = match data.delimiter.as_deref() {
                     Some(delimiter) if !delimiter.is_empty() => name.rsplit(delimiter).next().unwrap_or_default(),
                     _ => name.as_str(),

@@ -1,0 +1,205 @@
+//! `check`: everything that can be wrong before the first explanation, one line each: what was
+//! tried, what came of it, and the remedy.
+//!
+//! Nothing is changed: mailboxes are opened for reading, the way out is tried as far as RCPT to
+//! our own address. Exit 0 if all is well, 69 if a server or the journal is out of order, 78 if
+//! the configuration, the rules or the texts are wrong.
+
+mod servers;
+
+use std::{fs, io, path::Path, time::UNIX_EPOCH};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Exit, Failure, Format, Terminal, exit::split_hint};
+use crate::{
+    config::{self, Config, ConfigError, Secrets},
+    diagnosis::Catalogue,
+    reply::Texts,
+    review::printable,
+};
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// How one test ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Fine,
+    Warning,
+    Failed,
+}
+
+/// One line.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    /// `configuration`, `mailbox bounces`, `smtp`, …
+    check: &'a str,
+    result: Outcome,
+    /// What was found.
+    detail: &'a str,
+    /// What to do about it.
+    remedy: Option<&'a str>,
+}
+
+/// Prints the lines as they become known, and keeps the worst exit code.
+struct Report<'a> {
+    terminal: &'a mut Terminal,
+    format: Format,
+    exit: Exit,
+    broken: Option<io::Error>,
+}
+
+impl Report<'_> {
+    fn fine(&mut self, check: &str, detail: &str) {
+        self.line(&Line { check, result: Outcome::Fine, detail, remedy: None });
+    }
+
+    fn warning(&mut self, check: &str, detail: &str, remedy: Option<&str>) {
+        self.line(&Line { check, result: Outcome::Warning, detail, remedy });
+    }
+
+    fn failed(&mut self, check: &str, detail: &str, remedy: Option<&str>, exit: Exit) {
+        self.exit = self.exit.max(exit);
+        self.line(&Line { check, result: Outcome::Failed, detail, remedy });
+    }
+
+    /// A text that may hold its remedy behind `hint:`, as our errors do.
+    fn error(&mut self, check: &str, text: &str, exit: Exit) {
+        let (detail, remedy) = split_hint(text);
+        self.failed(check, detail, remedy, exit);
+    }
+
+    fn line(&mut self, line: &Line<'_>) {
+        if self.broken.is_none()
+            && let Err(error) = self.print(line)
+        {
+            self.broken = Some(error);
+        }
+    }
+
+    fn print(&mut self, line: &Line<'_>) -> io::Result<()> {
+        if self.format == Format::Json {
+            self.terminal.json(line)?;
+            return self.terminal.flush();
+        }
+        let (word, colour) = match line.result {
+            Outcome::Fine => ("ok    ", "32"),
+            Outcome::Warning => ("note  ", "33"),
+            Outcome::Failed => ("FAILED", "31"),
+        };
+        let word = self.terminal.styled(word, colour).into_owned();
+        writeln!(self.terminal.out(), "{word}  {:<20}  {}", printable(line.check), printable(line.detail))?;
+        if let Some(remedy) = line.remedy {
+            writeln!(self.terminal.out(), "{:30}→ {}", "", printable(remedy))?;
+        }
+        self.terminal.flush()
+    }
+}
+
+pub(super) fn run(path: &Path, args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    super::logging::start_if_asked()?;
+    let mut report = Report { terminal, format: args.format, exit: Exit::Fine, broken: None };
+    match config::load(path, Secrets::Read) {
+        Err(error) => configuration_error(&mut report, &error),
+        Ok(config) => {
+            configuration(&mut report, &config);
+            knowledge(&mut report, &config);
+            clock(&mut report, &config.path);
+            super::block_on(servers::all(&mut report, &config))?;
+        }
+    }
+    match report.broken {
+        Some(error) => Err(error.into()),
+        None => Ok(report.exit),
+    }
+}
+
+fn configuration_error(report: &mut Report<'_>, error: &ConfigError) {
+    for problem in &error.problems {
+        let place = problem.at.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
+        let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
+        let detail = format!("{}{place}: {key}{}", error.path.display(), problem.message);
+        report.failed("configuration", &detail, problem.hint.as_deref(), Exit::Configuration);
+    }
+}
+
+fn configuration(report: &mut Report<'_>, config: &Config) {
+    let domains = config.policy.domains.join(", ");
+    report.fine("configuration", &format!("{}, for {domains}", config.path.display()));
+    for warning in &config.warnings {
+        report.warning("configuration", warning, None);
+    }
+    if config.mailboxes.is_empty() {
+        report.warning("configuration", "there is no [[mailbox]]", Some("without one only a pipe can feed whybounced"));
+    }
+    let mode = match &config.policy.mode {
+        crate::policy::Mode::Live => return,
+        crate::policy::Mode::DryRun => "mode is \"dry_run\": explanations are recorded, none is sent".to_owned(),
+        crate::policy::Mode::Redirect(to) => format!("mode is \"redirect\": every explanation goes to {to}"),
+    };
+    report.warning("configuration", &mode, Some("when you are content: mode = \"live\" in [policy]"));
+}
+
+fn knowledge(report: &mut Report<'_>, config: &Config) {
+    let rules = config::overlay(&config.rules_dir, &[".toml"]).map_err(|error| error.to_string()).and_then(|files| {
+        let named: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        Catalogue::with_overlay(&named).map(|it| (it.rules().count(), files.len())).map_err(|error| error.to_string())
+    });
+    match rules {
+        Ok((rules, files)) => {
+            let own = if files == 0 { "none of your own".to_owned() } else { format!("{files} files of your own") };
+            report.fine("rules", &format!("{rules}, {own}"));
+        }
+        Err(error) => report.error("rules", &error, Exit::Configuration),
+    }
+    let files = match &config.templates {
+        None => Ok(Vec::new()),
+        Some(directory) => config::overlay(directory, &[".md", ".html"]),
+    };
+    match files {
+        Err(error) => report.error("texts", &error.to_string(), Exit::Configuration),
+        Ok(files) => match Texts::with_overlay(files) {
+            Err(errors) => {
+                for error in errors {
+                    report.error("texts", &error.to_string(), Exit::Configuration);
+                }
+            }
+            Ok(texts) => {
+                let languages: Vec<&str> = texts.languages().iter().map(crate::mail::Language::as_str).collect();
+                report.fine("texts", &format!("in {}", languages.join(", ")));
+                let missing = texts.missing();
+                if !missing.is_empty() {
+                    let shown = missing.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+                    report.warning("texts", &format!("{} fall back to English: {shown}", missing.len()), None);
+                }
+            }
+        },
+    }
+}
+
+/// A clock that is wrong spoils certificates, ages and dates. No file of ours is from the future.
+fn clock(report: &mut Report<'_>, path: &Path) {
+    let now = Timestamp::now();
+    let written = fs::metadata(path).ok().and_then(|meta| meta.modified().ok());
+    let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |age| age.as_secs());
+    let now_seconds = u64::try_from(now.as_second()).unwrap_or(0);
+    if written > now_seconds + 60 {
+        let remedy = "set the clock: timedatectl set-ntp true";
+        report.failed(
+            "clock",
+            &format!("{now}: the configuration is from the future"),
+            Some(remedy),
+            Exit::Unavailable,
+        );
+    } else {
+        report.fine("clock", &format!("{now:.0}"));
+    }
+}

@@ -1,0 +1,120 @@
+//! The tests that ask others: name servers, mailboxes, the way out, the journal.
+
+use jiff::Timestamp;
+
+use super::{Exit, Report};
+use crate::{
+    config::Config,
+    evidence::{Answer, EvidenceRequest, dns::Resolver},
+    outbound::{Route, Sender},
+    source::{self, After, Mailbox, Place},
+};
+
+pub(super) async fn all(report: &mut Report<'_>, config: &Config) {
+    names(report, config).await;
+    for settings in &config.mailboxes {
+        mailbox(report, settings).await;
+    }
+    way_out(report, config).await;
+}
+
+/// The resolver, and the mail hosts of our own domains.
+async fn names(report: &mut Report<'_>, config: &Config) {
+    if !config.evidence.enabled {
+        return;
+    }
+    let resolver = match Resolver::new(&config.evidence) {
+        Ok(resolver) => resolver,
+        Err(error) => return report.error("dns", &error, Exit::Unavailable),
+    };
+    if resolver.lies().await {
+        let remedy = "name an honest one in evidence.resolvers; until then nothing is overturned by look-ups";
+        report.warning("dns", "the resolver answers for names that do not exist", Some(remedy));
+    }
+    for domain in &config.policy.domains {
+        let seen = resolver.observe(&[EvidenceRequest::MailHosts(domain.clone())], Timestamp::now).await;
+        let Some(last) = seen.last() else { continue };
+        let check = format!("dns {domain}");
+        match &last.answer {
+            Answer::Found(records) => report.fine(&check, &records.join(", ")),
+            Answer::NoRecord | Answer::NoSuchName => {
+                report.warning(&check, "has neither MX nor address", Some("is it spelt right in `domains`?"));
+            }
+            Answer::Unavailable(why) => {
+                let remedy =
+                    "explanations are sent all the same, without look-ups; evidence.resolvers names other servers";
+                report.warning(&check, &format!("could not be asked: {why}"), Some(remedy));
+            }
+        }
+    }
+}
+
+async fn mailbox(report: &mut Report<'_>, settings: &source::Settings) {
+    let check = format!("mailbox {}", settings.name);
+    let mut mailbox = Mailbox::new(settings.clone());
+    if let Err(error) = mailbox.connect().await {
+        return trouble(report, &check, &error);
+    }
+    let survey = match mailbox.survey().await {
+        Ok(survey) => survey,
+        Err(error) => return trouble(report, &check, &error),
+    };
+    mailbox.close().await;
+    match &settings.place {
+        Place::Imap { endpoint, idle, .. } => {
+            let tls = survey.tls.unwrap_or("not encrypted (tls = \"none\")");
+            let news = match (idle, survey.idle) {
+                (true, true) => "IDLE: bounces are seen at once".to_owned(),
+                (true, false) => format!("no IDLE: polled every {} s", settings.poll_interval.as_secs()),
+                (false, _) => format!("polled every {} s", settings.poll_interval.as_secs()),
+            };
+            report.fine(&check, &format!("logged in at {}, {tls}, {news}", endpoint.place()));
+        }
+        Place::Maildir(path) => report.fine(&check, &format!("{} is a Maildir", path.display())),
+    }
+    for (folder, messages) in &survey.folders {
+        match messages {
+            Ok(messages) => report.fine(&check, &format!("folder {folder}: {messages} messages")),
+            Err(error) => report.error(&check, error, Exit::Unavailable),
+        }
+    }
+    if let (After::Move(folder), false) = (&settings.after, survey.can_move) {
+        let remedy = "bounces get \\Seen instead; after = \"seen\" says the same";
+        report.warning(&check, &format!("the server cannot move messages to {folder}"), Some(remedy));
+    }
+    let watched = |name: &str| survey.folders.iter().any(|(folder, _)| folder == name);
+    let telltale = ["junk", "spam", "垃圾", "异常邮件", "bulk"];
+    let more: Vec<&str> = survey.all_folders.iter().map(String::as_str).collect();
+    let more: Vec<&str> = more
+        .into_iter()
+        .filter(|name| !watched(name) && telltale.iter().any(|word| name.to_lowercase().contains(word)))
+        .collect();
+    if !more.is_empty() {
+        let remedy = "bounces land there too: add it to `folder`";
+        report.warning(&check, &format!("not watched: {}", more.join(", ")), Some(remedy));
+    }
+}
+
+fn trouble(report: &mut Report<'_>, check: &str, error: &source::Error) {
+    let detail = format!("{}: {}", error.place, error.reason);
+    report.failed(check, &detail, error.hint.as_deref(), Exit::Unavailable);
+}
+
+async fn way_out(report: &mut Report<'_>, config: &Config) {
+    let check = match &config.outbound.route {
+        Route::Smtp { .. } => "smtp",
+        Route::Directory(_) => "smtp directory",
+    };
+    let mut sender = Sender::new(config.outbound.clone(), None);
+    let probe = sender.probe().await;
+    let last = probe.steps.len().saturating_sub(1);
+    for (index, (_, result)) in probe.steps.iter().enumerate() {
+        match result {
+            Ok(found) => report.fine(check, found),
+            // A null reverse-path that is refused, with the login's address taken after it.
+            Err(why) if index < last => report.warning(check, why, None),
+            Err(why) => report.error(check, why, Exit::Unavailable),
+        }
+    }
+    sender.close().await;
+}

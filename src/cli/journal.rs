@@ -1,0 +1,210 @@
+//! `journal list|show`: looks into the journal, beside a running daemon or without one.
+
+use clap::ValueEnum;
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{Cli, Exit, Failure, Format, Terminal};
+use crate::{
+    config::{self, Secrets},
+    journal::{Access, Error, Filter, Journal},
+    outbox::State,
+    review,
+};
+
+/// Arguments of `journal`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Lists bounces and what became of them, newest first.
+    List(ListArgs),
+    /// Shows everything about one bounce.
+    Show {
+        /// A row's id, or a reference such as WB-7F3K2M9Q.
+        id: String,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+        /// The explanation as the mail that was or will be sent.
+        #[arg(long, conflicts_with = "format")]
+        eml: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// Recorded since: 2026-11-16, 2026-11-16T09:00:00Z, or this long ago (36h, 7d).
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
+    /// Recorded before.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Timestamp>,
+    /// Who wrote the message.
+    #[arg(long, value_name = "ADDRESS")]
+    author: Option<String>,
+    /// Who was not reached.
+    #[arg(long, value_name = "ADDRESS")]
+    recipient: Option<String>,
+    /// Domain of who was not reached.
+    #[arg(long)]
+    domain: Option<String>,
+    /// A cause, such as `mailbox_full`.
+    #[arg(long)]
+    cause: Option<String>,
+    /// What was decided.
+    #[arg(long, value_enum)]
+    decision: Option<DecisionWord>,
+    /// Where the explanation stands.
+    #[arg(long, value_enum)]
+    state: Option<StateWord>,
+    /// Words in the subject or in an address.
+    #[arg(long)]
+    text: Option<String>,
+    /// Also what is not a bounce.
+    #[arg(long)]
+    all: bool,
+    /// Only rows below this id: the last of the page before.
+    #[arg(long, value_name = "ID")]
+    before: Option<i64>,
+    /// How many rows.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    format: ListFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum ListFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON object a line.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DecisionWord {
+    Answer,
+    Hold,
+    Suppress,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum StateWord {
+    Due,
+    Sent,
+    Failed,
+    Held,
+    InDoubt,
+    DryRun,
+    Digested,
+}
+
+/// A date, a time, or how long ago.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(ago) = config::duration(text) {
+        let ago = jiff::SignedDuration::try_from(ago).map_err(|error| error.to_string())?;
+        return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
+    }
+    let day =
+        || text.parse::<jiff::civil::Date>().ok()?.to_zoned_datetime(TimeZone::system()).ok().map(|it| it.timestamp());
+    text.parse().ok().or_else(day).ok_or_else(|| "expected 2026-11-16, 2026-11-16T09:00:00Z, or 7d".to_owned())
+}
+
+pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    super::logging::start_if_asked()?;
+    let config = config::load(&cli.config, Secrets::Skip)?;
+    let zone = &config.reply.timezone;
+    super::block_on(async {
+        let journal = Journal::open(&config.journal, Access::Read).await.map_err(failure)?;
+        let result = match &args.command {
+            Command::List(args) => list(&journal, args, zone, terminal).await,
+            Command::Show { id, format, eml } => show(&journal, id, *format, *eml, zone, terminal).await,
+        };
+        journal.close().await;
+        result
+    })?
+}
+
+async fn list(journal: &Journal, args: &ListArgs, zone: &TimeZone, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let decision = args.decision.map(|it| match it {
+        DecisionWord::Answer => "answer",
+        DecisionWord::Hold => "hold",
+        DecisionWord::Suppress => "suppress",
+    });
+    let state = args.state.map(|it| match it {
+        StateWord::Due => State::Due,
+        StateWord::Sent => State::Sent,
+        StateWord::Failed => State::Failed,
+        StateWord::Held => State::Held,
+        StateWord::InDoubt => State::InDoubt,
+        StateWord::DryRun => State::DryRun,
+        StateWord::Digested => State::Digested,
+    });
+    let filter = Filter {
+        since: args.since,
+        until: args.until,
+        person: args.author.clone(),
+        recipient: args.recipient.clone(),
+        domain: args.domain.clone(),
+        cause: args.cause.clone(),
+        decision: decision.map(str::to_owned),
+        state,
+        text: args.text.clone(),
+        all: args.all,
+        before: args.before,
+        limit: args.limit,
+    };
+    let rows = journal.list(&filter).await.map_err(failure)?;
+    match args.format {
+        ListFormat::Table if rows.is_empty() => writeln!(terminal.out(), "Nothing is recorded that fits.")?,
+        ListFormat::Table => terminal.out().write_all(review::list(&rows, zone).text().as_bytes())?,
+        ListFormat::Csv => terminal.out().write_all(review::list(&rows, zone).csv().as_bytes())?,
+        ListFormat::Json => {
+            for row in &rows {
+                terminal.json(row)?;
+            }
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+async fn show(
+    journal: &Journal,
+    id: &str,
+    format: Format,
+    eml: bool,
+    zone: &TimeZone,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let story = journal.show(id).await.map_err(failure)?;
+    if eml {
+        let mail = story.reply.map(|reply| reply.bytes).filter(|bytes| !bytes.is_empty());
+        let mail = mail.ok_or_else(|| Failure::new(Exit::UnreadableData, format!("{id} has no explanation")))?;
+        terminal.out().write_all(&mail)?;
+        return Ok(Exit::Fine);
+    }
+    match format {
+        Format::Json => terminal.json(&story)?,
+        Format::Text => terminal.out().write_all(review::show(&story, zone).as_bytes())?,
+    }
+    Ok(Exit::Fine)
+}
+
+/// The journal's errors bring their own hints.
+pub(super) fn failure(error: Error) -> Failure {
+    let exit = match &error {
+        Error::Url { .. } => Exit::Configuration,
+        Error::Unknown { .. } | Error::State { .. } => Exit::UnreadableData,
+        _ if error.is_temporary() => Exit::TryAgain,
+        _ => Exit::Unavailable,
+    };
+    Failure::with_hint(exit, &error.to_string())
+}

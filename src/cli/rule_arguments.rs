@@ -1,0 +1,95 @@
+//! Arguments of `rules list|show|test`, and which catalogue they look into; `rules` does the rest.
+
+use std::{io, path::PathBuf};
+
+use super::{Cli, Exit, Failure, Format, Terminal, diagnose::country, rules};
+use crate::{
+    config::{self, Secrets},
+    diagnosis::{Catalogue, home_of},
+};
+
+/// Arguments of `rules`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Your own rules; else those of the configuration, where there is one.
+    #[arg(long, value_name = "DIR", global = true)]
+    rules_dir: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Lists all rules.
+    List {
+        /// Only those of this cause.
+        #[arg(long)]
+        cause: Option<String>,
+    },
+    /// Shows one rule whole.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Says which rule fires on a server's reply.
+    Test {
+        /// The reply; `-` for one a line on standard input, optionally TEXT<TAB>SYSTEM.
+        text: String,
+        /// Who speaks.
+        #[arg(long)]
+        system: Option<String>,
+        /// Where our side stands (ISO 3166, such as CN).
+        #[arg(long, value_name = "CC", value_parser = country)]
+        home_country: Option<String>,
+    },
+}
+
+pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let config = if cli.config.exists() && args.rules_dir.is_none() {
+        Some(config::load(&cli.config, Secrets::Skip)?)
+    } else {
+        None
+    };
+    let directory = args.rules_dir.clone().or_else(|| config.as_ref().map(|config| config.rules_dir.clone()));
+    let catalogue = catalogue(directory)?;
+    let format = match args.format {
+        Format::Text => rules::Format::Text,
+        Format::Json => rules::Format::Json,
+    };
+    match &args.command {
+        Command::List { cause } => {
+            if let Some(cause) = cause
+                && catalogue.cause(cause).is_none()
+            {
+                return Err(Failure::new(Exit::Usage, format!("there is no cause `{cause}`")));
+            }
+            rules::list(&catalogue, cause.as_deref(), format, terminal.out())?;
+        }
+        Command::Show { id } => {
+            if !rules::show(&catalogue, id, format, terminal.out())? {
+                return Err(Failure::new(Exit::Usage, format!("there is no rule `{id}`"))
+                    .hint("whybounced rules list shows all ids"));
+            }
+        }
+        Command::Test { text, system, home_country } => {
+            let country = home_country.clone().or_else(|| config.and_then(|config| config.home_country));
+            let home = home_of(None, country.as_deref());
+            let asked = rules::Test { text, system: system.as_deref(), home, format };
+            rules::test(&catalogue, &asked, &mut io::stdin().lock(), terminal.out())?;
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+fn catalogue(directory: Option<PathBuf>) -> Result<Catalogue, Failure> {
+    let wrong = |error: String| Failure::new(Exit::Configuration, error);
+    let files = match directory {
+        Some(directory) => config::overlay(&directory, &[".toml"]).map_err(|error| wrong(error.to_string()))?,
+        None => Vec::new(),
+    };
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    Catalogue::with_overlay(&files).map_err(|error| wrong(error.to_string()))
+}
