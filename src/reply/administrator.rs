@@ -3,7 +3,8 @@
 
 use super::{
     author,
-    facts::{Case, Frame},
+    facts::Case,
+    frame::Frame,
     markup::Block,
     page::{self, Detail, Fact, Move, Page, Quote},
     safe,

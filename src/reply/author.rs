@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    facts::{Case, Facts, Frame},
+    facts::{Case, Facts},
+    frame::Frame,
     markup::{self, Block},
     page::{self, Detail, Fact, Move, Page, Quote, Station, StationState},
     safe,
@@ -107,8 +108,21 @@ fn single(frame: &Frame<'_>, case: &Case<'_>, others: usize) -> Page {
     page
 }
 
+/// Whose move it is: of a delay nobody's; and who waits for a server that answers again need not.
+fn acts(case: &Case<'_>) -> Acts {
+    match case.finding.diagnosis.acts {
+        _ if case.conditions.holds("delayed") => Acts::NobodyWait,
+        Acts::NobodyWait
+            if case.conditions.holds("reachable") && case.finding.diagnosis.family == Family::Connection =>
+        {
+            Acts::Sender
+        }
+        other => other,
+    }
+}
+
 fn the_move(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditions) -> Move {
-    let acts = if holding.holds("delayed") { Acts::NobodyWait } else { case.finding.diagnosis.acts };
+    let acts = acts(case);
     let mut blocks = Vec::new();
     if holding.holds("asking") {
         blocks.extend(asking_note(frame, case, facts, holding));
@@ -210,8 +224,8 @@ fn several(frame: &Frame<'_>, cases: &[&Case<'_>], others: usize, detail: Detail
     let mut groups: BTreeMap<(Acts, String, Confidence, bool), Vec<&Case<'_>>> = BTreeMap::new();
     for case in cases {
         let diagnosis = &case.finding.diagnosis;
-        let acts = if case.conditions.holds("delayed") { Acts::NobodyWait } else { diagnosis.acts };
-        let key = (acts, diagnosis.cause.as_str().to_owned(), diagnosis.confidence, case.conditions.holds("our words"));
+        let key =
+            (acts(case), diagnosis.cause.as_str().to_owned(), diagnosis.confidence, case.conditions.holds("our words"));
         groups.entry(key).or_default().push(case);
     }
     let same_reason = groups.len() == 1;

@@ -1,24 +1,12 @@
 //! What the templates may name: the facts of one case, as words in one language.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
 use minijinja::{Value, value::Serde};
 use serde::Serialize;
 
-use super::{
-    Settings, Texts, markup, safe,
-    section::Conditions,
-    size,
-    speaker::{Speaker, speaker},
-};
-use crate::{
-    bounce::{Action, Bounce},
-    diagnosis::{Acts, Confidence},
-    evidence::{Answer, Finding, Verdict},
-    mail::Mailbox,
-    policy::{Ground, ReplyPlan},
-};
+use super::{safe, section::Conditions};
+use crate::{bounce::Bounce, evidence::Finding, mail::Mailbox};
 
 /// One failed or delayed recipient with all that is known about it.
 pub(super) struct Case<'a> {
@@ -35,100 +23,100 @@ pub(super) struct Case<'a> {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Facts {
     // the recipient
-    recipient: Option<String>,
-    local: Option<String>,
-    domain: Option<String>,
+    pub(super) recipient: Option<String>,
+    pub(super) local: Option<String>,
+    pub(super) domain: Option<String>,
     /// The A-label of an internationalised domain.
-    domain_ascii: Option<String>,
+    pub(super) domain_ascii: Option<String>,
     /// The address the author wrote to, where the failed one is another.
-    typed_recipient: Option<String>,
-    suggestion: Option<String>,
-    suggested_address: Option<String>,
-    new_address: Option<String>,
+    pub(super) typed_recipient: Option<String>,
+    pub(super) suggestion: Option<String>,
+    pub(super) suggested_address: Option<String>,
+    pub(super) new_address: Option<String>,
     // who says so, and how sure that is; filled from the frame's sections of these names
-    server: Option<String>,
-    said: Option<String>,
-    unsure: Option<String>,
-    maybe: Option<String>,
-    reason: Option<String>,
-    short: Option<String>,
+    pub(super) server: Option<String>,
+    pub(super) said: Option<String>,
+    pub(super) unsure: Option<String>,
+    pub(super) maybe: Option<String>,
+    pub(super) reason: Option<String>,
+    pub(super) short: Option<String>,
     /// The server's words, cut to one short line.
-    words: Option<String>,
-    their_host: Option<String>,
+    pub(super) words: Option<String>,
+    pub(super) their_host: Option<String>,
     // sizes
-    limit: Option<String>,
-    room: Option<String>,
-    size: Option<String>,
-    over: Option<String>,
-    files: Vec<File>,
-    files_size: Option<String>,
-    biggest: Option<String>,
+    pub(super) limit: Option<String>,
+    pub(super) room: Option<String>,
+    pub(super) size: Option<String>,
+    pub(super) over: Option<String>,
+    pub(super) files: Vec<File>,
+    pub(super) files_size: Option<String>,
+    pub(super) biggest: Option<String>,
     /// Whether the biggest file alone exceeds the limit.
-    biggest_alone: bool,
+    pub(super) biggest_alone: bool,
     // times, in the author's zone
-    sent_at: Option<String>,
-    failed_at: Option<String>,
-    resend_at: Option<String>,
-    retry_until: Option<String>,
-    checked_at: Option<String>,
+    pub(super) sent_at: Option<String>,
+    pub(super) failed_at: Option<String>,
+    pub(super) resend_at: Option<String>,
+    pub(super) retry_until: Option<String>,
+    pub(super) checked_at: Option<String>,
     /// Whole days between sending and giving up, if at least one.
-    days: Option<i64>,
+    pub(super) days: Option<i64>,
     // reputation and routing
-    list: Option<String>,
-    link: Option<String>,
-    ip: Option<String>,
+    pub(super) list: Option<String>,
+    pub(super) link: Option<String>,
+    pub(super) ip: Option<String>,
     /// Whether `ip` is an IPv6 address.
-    ip_six: bool,
+    pub(super) ip_six: bool,
     /// The name whose PTR record belongs to `ip`.
-    reverse_name: Option<String>,
+    pub(super) reverse_name: Option<String>,
     /// Our domain's SPF record as it is, and as it should be with `ip`.
-    spf_now: Option<String>,
-    spf_new: Option<String>,
-    hops: Option<u32>,
-    hop_limit: Option<u32>,
+    pub(super) spf_now: Option<String>,
+    pub(super) spf_new: Option<String>,
+    pub(super) hops: Option<u32>,
+    pub(super) hop_limit: Option<u32>,
     // the original and its author
-    subject: Option<String>,
-    author: Option<String>,
-    author_name: Option<String>,
-    author_domain: Option<String>,
-    message_id: Option<String>,
-    queue_id: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) author: Option<String>,
+    pub(super) author_name: Option<String>,
+    pub(super) author_domain: Option<String>,
+    pub(super) message_id: Option<String>,
+    pub(super) queue_id: Option<String>,
     // the company
-    company: Option<String>,
-    helpdesk: Option<String>,
-    reference: Option<String>,
-    told: bool,
+    pub(super) company: Option<String>,
+    pub(super) helpdesk: Option<String>,
+    pub(super) reference: Option<String>,
+    pub(super) told: bool,
     /// Whom a redirected explanation was for.
-    meant_for: Option<String>,
+    pub(super) meant_for: Option<String>,
     // counts and lists of the whole explanation
-    count: usize,
+    pub(super) count: usize,
     /// Recipients of the original of which no bounce has come.
-    others: usize,
-    recipients: Vec<String>,
+    pub(super) others: usize,
+    pub(super) recipients: Vec<String>,
     /// Recipients that a list leaves out for length.
-    more: usize,
+    pub(super) more: usize,
     // parts of single sentences
-    value: Option<String>,
-    year: i16,
-    month: i8,
-    month_name: Option<String>,
-    day: i8,
-    time: Option<String>,
-    date: Option<String>,
+    pub(super) value: Option<String>,
+    pub(super) year: i16,
+    pub(super) month: i8,
+    pub(super) month_name: Option<String>,
+    pub(super) day: i8,
+    pub(super) time: Option<String>,
+    pub(super) date: Option<String>,
     // for the administrator only: times with offset, and the reply in full
-    sent_at_offset: Option<String>,
-    failed_at_offset: Option<String>,
-    reply: Option<String>,
-    status: Option<String>,
-    cause: Option<String>,
-    rule: Option<String>,
+    pub(super) sent_at_offset: Option<String>,
+    pub(super) failed_at_offset: Option<String>,
+    pub(super) reply: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) cause: Option<String>,
+    pub(super) rule: Option<String>,
 }
 
 /// A file of the original.
 #[derive(Clone, Debug, Serialize)]
-struct File {
-    name: String,
-    size: String,
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) size: String,
 }
 
 impl Facts {
@@ -141,331 +129,7 @@ impl Facts {
     pub(super) fn context(&self) -> Value {
         Value::from(Serde(self))
     }
-}
 
-/// What all cases of one explanation share.
-pub(super) struct Frame<'a> {
-    pub(super) texts: &'a Texts,
-    pub(super) settings: &'a Settings,
-    pub(super) plan: &'a ReplyPlan,
-    pub(super) tag: &'a str,
-    pub(super) now: Timestamp,
-    pub(super) spaced: bool,
-}
-
-impl<'a> Frame<'a> {
-    pub(super) fn new(
-        texts: &'a Texts,
-        settings: &'a Settings,
-        plan: &'a ReplyPlan,
-        tag: &'a str,
-        now: Timestamp,
-    ) -> Self {
-        let mut frame = Self { texts, settings, plan, tag, now, spaced: false };
-        frame.spaced = frame.line("spacing", &Conditions::default(), &Facts::default()) == "cjk";
-        frame
-    }
-
-    /// A one-line section of the language's frame, filled and without marks.
-    pub(super) fn line(&self, name: &str, holding: &Conditions, facts: &Facts) -> String {
-        markup::plain(&self.texts.frame(self.tag, name, holding, &facts.context()), self.spaced)
-    }
-
-    /// A line that something follows: a blank after it where the language has blanks.
-    pub(super) fn label(&self, name: &str, holding: &Conditions, facts: &Facts) -> String {
-        self.line(name, holding, facts) + if self.spaced { "" } else { " " }
-    }
-
-    pub(super) fn blocks(&self, name: &str, holding: &Conditions, facts: &Facts) -> Vec<markup::Block> {
-        markup::blocks(&self.texts.frame(self.tag, name, holding, &facts.context()), self.spaced)
-    }
-
-    pub(super) fn cause_blocks(&self, case: &Case<'_>, name: &str) -> Vec<markup::Block> {
-        let cause = case.finding.diagnosis.cause.as_str();
-        markup::blocks(&self.texts.cause(self.tag, cause, name, &case.conditions, &case.facts.context()), self.spaced)
-    }
-
-    fn cause_line(&self, cause: &str, name: &str, holding: &Conditions, facts: &Facts) -> String {
-        markup::plain(&self.texts.cause(self.tag, cause, name, holding, &facts.context()), self.spaced)
-    }
-
-    /// The facts that do not depend on a recipient.
-    pub(super) fn common(&self, bounce: Option<&Bounce>) -> Facts {
-        let author = &self.plan.addressee;
-        let mut facts = Facts {
-            author: Some(safe::address(author)),
-            author_domain: Some(safe::line(author.domain(), 255)),
-            company: self.settings.company.as_deref().map(|it| safe::line(it, 100)),
-            helpdesk: self.settings.helpdesk.as_deref().map(|it| safe::line(it, 200)),
-            reference: Some(self.plan.reference_id.to_string()),
-            told: self.settings.administrator_is_told,
-            meant_for: self.plan.redirect_to.as_ref().map(|_| safe::address(author)),
-            ..Facts::default()
-        };
-        let Some(bounce) = bounce else { return facts };
-        if let Some(original) = &bounce.original {
-            facts.subject = original.subject.as_deref().map(|it| safe::line(it, 120)).filter(|it| !it.is_empty());
-            facts.message_id = original.message_id.as_ref().map(|it| safe::line(&it.to_string(), 200));
-            let by_author = original.from.as_ref().is_some_and(|it| it.same_mailbox(author));
-            let name = original.from_name.as_deref().map(|it| safe::line(it, 40)).unwrap_or_default();
-            facts.author_name = Some(name).filter(|it| by_author && !it.is_empty() && !it.contains(['@', '/', ':']));
-            facts.sent_at = original.date.map(|at| self.day_and_time(at));
-            facts.sent_at_offset = original.date.map(|at| self.with_offset(at));
-            facts.queue_id = original.received.iter().find_map(|it| queue_id(it));
-        }
-        facts
-    }
-
-    /// The facts and conditions of one recipient; `cases` come later to the counts.
-    pub(super) fn case(&self, bounce: &'a Bounce, finding: &'a Finding) -> Case<'a> {
-        let (report, diagnosis) = (&finding.report, &finding.diagnosis);
-        let mut facts = self.common(Some(bounce));
-        let mut holding = Conditions::default();
-        let typed = typed_addresses(bounce, self.plan);
-        self.name_recipient(&mut facts, &mut holding, bounce, finding, &typed);
-        self.add_sizes(&mut facts, &mut holding, bounce, finding);
-        self.add_times(&mut facts, &mut holding, bounce, finding);
-        self.add_reputation(&mut facts, &mut holding, finding);
-        let domain = report.final_recipient.domain();
-        facts.suggestion =
-            finding.observations.iter().find(|it| it.check == "near_miss").and_then(|it| match &it.answer {
-                Answer::Found(names) => names.first().map(|it| safe::line(it, 255)),
-                Answer::NoRecord | Answer::NoSuchName | Answer::Unavailable(_) => None,
-            });
-        facts.suggested_address =
-            facts.suggestion.as_ref().map(|it| format!("{}@{it}", safe::line(report.final_recipient.local(), 64)));
-        holding.set("suggestion", facts.suggestion.is_some());
-        let verified = self.plan.grounds.iter().any(|it| matches!(it, Ground::JournalKnows | Ground::FoundInSent));
-        holding.set("verified", verified);
-        facts.new_address = diagnosis.facts.new_address.as_deref().filter(|_| verified).map(safe::defanged_address);
-        holding.set("new address", diagnosis.facts.new_address.is_some());
-        facts.hops = diagnosis.facts.hops;
-        facts.hop_limit = diagnosis.facts.hop_limit;
-        holding.set("own admin", diagnosis.acts == Acts::OwnAdmin);
-        holding.set("own side", domain == self.plan.addressee.domain());
-        holding.set("expired", diagnosis.expired);
-        holding.set("delayed", report.action == Action::Delayed);
-        holding.set("asking", self.plan.asked);
-        holding.set("follow-up", self.plan.sequence > 0);
-        holding.set("told", self.settings.administrator_is_told);
-        let words =
-            format!("{} {}", diagnosis.matched, report.diagnostic.as_deref().unwrap_or_default()).to_ascii_lowercase();
-        for method in ["spf", "dkim", "dmarc"] {
-            holding.set(method, words.contains(method));
-        }
-        facts.status = report.status.map(|it| it.to_string());
-        facts.cause = Some(diagnosis.cause.as_str().to_owned());
-        facts.rule = Some(safe::line(&diagnosis.rule, 80));
-        facts.their_host = report.remote_mta.as_deref().map(|it| safe::line(it, 255));
-        let quoted = report.diagnostic.as_deref().map(|it| safe::mask_addresses(&safe::line(it, 4096), &typed));
-        facts.words = quoted.as_deref().map(|it| pieces_text(&safe::defang(&safe::line(it, 160), |_| false)));
-        facts.reply = quoted.map(|it| {
-            pieces_text(&safe::defang(&safe::line(&it, 1000), |host| self.texts.knowledge.link_hosts.contains(host)))
-        });
-        self.word_sureness(&mut facts, &mut holding, bounce, finding);
-        Case { bounce, finding, facts, conditions: holding, typed }
-    }
-
-    fn name_recipient(
-        &self,
-        facts: &mut Facts,
-        holding: &mut Conditions,
-        bounce: &Bounce,
-        finding: &Finding,
-        typed: &[Mailbox],
-    ) {
-        let report = &finding.report;
-        let failed = &report.final_recipient;
-        let known = typed.iter().any(|it| it.same_mailbox(failed));
-        let domain = safe::line(failed.domain(), 255);
-        facts.recipient = Some(if known { safe::address(failed) } else { safe::masked(failed.local(), &domain) });
-        facts.local = Some(if known { safe::line(failed.local(), 64) } else { safe::masked(failed.local(), "") });
-        if !known {
-            facts.local = facts.local.take().map(|it| it.trim_end_matches('@').to_owned());
-        }
-        facts.domain_ascii = idna::domain_to_ascii(&domain).ok().filter(|it| *it != domain);
-        facts.domain = Some(domain);
-        facts.typed_recipient =
-            report.original_recipient.as_ref().filter(|it| !it.same_mailbox(failed)).map(safe::address);
-        let listed = bounce.original.as_ref().is_some_and(|it| !it.to.is_empty());
-        holding.set("forwarded", !known && (listed || report.original_recipient.is_some()));
-    }
-
-    fn add_sizes(&self, facts: &mut Facts, holding: &mut Conditions, bounce: &Bounce, finding: &Finding) {
-        let original = bounce.original.as_ref();
-        let limit = finding.diagnosis.facts.size_limit.filter(|it| *it > 0);
-        let sent = finding.diagnosis.facts.message_size.or(original.and_then(|it| it.size)).filter(|it| *it > 0);
-        // A size below the limit is not what was refused: say nothing of it.
-        let sent = sent.filter(|sent| limit.is_none_or(|limit| *sent > limit));
-        holding.set("limit known", limit.is_some());
-        holding.set("size known", sent.is_some());
-        if let Some(limit) = limit {
-            facts.limit = Some(size::words(size::limit_tenths(limit), limit));
-            let room = size::room_tenths(limit);
-            facts.room = (room > 0).then(|| size::words(room, limit));
-            holding.set("small", room == 0);
-        }
-        if let Some(sent) = sent {
-            facts.size = Some(size::words(size::size_tenths(sent), sent));
-            facts.over = limit.map(|limit| {
-                let tenths = size::size_tenths(sent).saturating_sub(size::limit_tenths(limit));
-                size::words(tenths, sent - limit)
-            });
-        }
-        let mut files: Vec<_> = original.map(|it| it.attachments.iter().collect()).unwrap_or_default();
-        files.sort_by_key(|it: &&crate::bounce::Attachment| std::cmp::Reverse(it.size));
-        let total: u64 = files.iter().map(|it| it.size).fold(0, u64::saturating_add);
-        holding.set("files known", total > 0);
-        facts.files_size = (total > 0).then(|| size::words(size::file_tenths(total), total));
-        facts.biggest =
-            files.first().and_then(|it| it.name.as_deref()).map(|it| safe::line(it, 60)).filter(|it| !it.is_empty());
-        facts.biggest_alone = files.first().zip(limit).is_some_and(|(it, limit)| size::exceeds_alone(it.size, limit));
-        facts.files = files
-            .iter()
-            .filter_map(|it| {
-                Some(File {
-                    name: safe::line(it.name.as_deref()?, 60),
-                    size: size::words(size::file_tenths(it.size), it.size),
-                })
-            })
-            .take(3)
-            .collect();
-    }
-
-    fn add_times(&self, facts: &mut Facts, holding: &mut Conditions, bounce: &Bounce, finding: &Finding) {
-        let cause = finding.diagnosis.cause.as_str();
-        let failed_at = finding.report.last_attempt_date.or(bounce.envelope.date);
-        facts.failed_at = failed_at.map(|at| self.day_and_time(at));
-        facts.failed_at_offset = failed_at.map(|at| self.with_offset(at));
-        facts.retry_until = finding.report.will_retry_until.map(|at| self.day_and_time(at));
-        let wait = finding.diagnosis.facts.retry_after.and_then(|it| i64::try_from(it).ok()).map_or_else(
-            || self.texts.knowledge.resend_after.get(cause).copied().unwrap_or(120),
-            |seconds| (seconds / 60).clamp(0, 7 * 24 * 60) + 10,
-        );
-        facts.resend_at = Some(self.clock_time_after(wait));
-        let sent = bounce.original.as_ref().and_then(|it| it.date).or(bounce.arrival_date);
-        let days = sent.zip(failed_at).map(|(from, to)| to.duration_since(from).as_hours() / 24);
-        facts.days = days.filter(|it| (1..=14).contains(it));
-        let about_host = |check: &str| matches!(check, "mx" | "address" | "port_25");
-        let looked_up = finding.observations.iter().find(|it| about_host(&it.check) && it.verdict == Verdict::Confirms);
-        holding.set("looked up", looked_up.is_some() && finding.diagnosis.confidence == Confidence::Certain);
-        let last = looked_up.or(finding.observations.first());
-        facts.checked_at = last.map(|it| self.moment(it.at));
-        let probe = finding.observations.iter().find(|it| it.check == "port_25").map(|it| &it.answer);
-        holding.set("reachable", matches!(probe, Some(Answer::Found(_))));
-        holding.set("unreachable", matches!(probe, Some(Answer::NoRecord | Answer::NoSuchName)));
-    }
-
-    fn add_reputation(&self, facts: &mut Facts, holding: &mut Conditions, finding: &Finding) {
-        let of_words = &finding.diagnosis.facts;
-        let words = format!(
-            "{} {} {}",
-            of_words.blocklist.as_deref().unwrap_or_default(),
-            of_words.url.as_deref().unwrap_or_default(),
-            finding.report.diagnostic.as_deref().unwrap_or_default()
-        )
-        .to_ascii_lowercase();
-        let known = self.texts.knowledge.blocklist.iter().find(|it| it.marks.iter().any(|mark| words.contains(mark)));
-        facts.list =
-            known.map(|it| it.name.clone()).or_else(|| of_words.blocklist.as_deref().map(|it| safe::line(it, 80)));
-        facts.link = known.map(|it| it.link.clone()).or_else(|| {
-            let link = of_words.url.as_deref()?;
-            safe::host_of(link)
-                .filter(|host| self.texts.knowledge.link_hosts.contains(host))
-                .map(|_| safe::line(link, 200))
-        });
-        holding.set("list known", facts.list.is_some());
-        let looked_up = |it: &&crate::evidence::Observation| matches!(it.check.as_str(), "ptr" | "blocklist" | "helo");
-        let checked = finding.observations.iter().find(looked_up).and_then(|it| it.subject.parse::<IpAddr>().ok());
-        let ip = of_words.ip.or(checked);
-        facts.ip = ip.map(|it| it.to_string());
-        facts.ip_six = ip.is_some_and(|it| it.is_ipv6());
-        facts.reverse_name = ip.map(reverse_name);
-        let records = finding.observations.iter().filter(|it| it.check == "spf").filter_map(|it| match &it.answer {
-            Answer::Found(records) => Some(records),
-            Answer::NoRecord | Answer::NoSuchName | Answer::Unavailable(_) => None,
-        });
-        let unquoted = |it: &String| safe::line(it.trim_matches('"'), 450);
-        facts.spf_now = records.flatten().map(unquoted).find(|it| it.to_ascii_lowercase().starts_with("v=spf1"));
-        facts.spf_new = Some(spf_with(facts.spf_now.as_deref(), ip));
-    }
-
-    /// Who says so and how sure that is; then the reason, which may name any other fact.
-    fn word_sureness(&self, facts: &mut Facts, holding: &mut Conditions, bounce: &Bounce, finding: &Finding) {
-        let cause = finding.diagnosis.cause.as_str();
-        holding.set("certain", finding.diagnosis.confidence == Confidence::Certain);
-        holding.set("likely", finding.diagnosis.confidence == Confidence::Likely);
-        holding.set("guess", finding.diagnosis.confidence == Confidence::Guess);
-        holding.set("our words", speaker(bounce, finding, &self.plan.addressee) == Speaker::Ours);
-        let brand = self.brand(finding.report.final_recipient.domain());
-        facts.server =
-            Some(brand.filter(|_| !holding.holds("our words")).unwrap_or_else(|| self.line("server", holding, facts)));
-        if !finding.diagnosis.cause.is_undetermined() {
-            facts.said = Some(self.line("said", holding, facts));
-            facts.unsure = Some(self.line("unsure", holding, facts));
-            facts.maybe = Some(self.line("maybe", holding, facts));
-        }
-        facts.reason = Some(self.cause_line(cause, "reason", holding, facts));
-        facts.short = Some(self.cause_line(cause, "short", holding, facts));
-    }
-
-    /// What people call the mail service at this domain, if it is one that everybody knows.
-    fn brand(&self, domain: &str) -> Option<String> {
-        let brands = self.texts.frame(self.tag, "brands", &Conditions::default(), &Facts::default().context());
-        brands.lines().find_map(|line| {
-            let (domains, name) = line.split_once('=')?;
-            domains.split_whitespace().any(|it| it == domain).then(|| name.trim().to_owned())
-        })
-    }
-
-    fn zoned(&self, at: Timestamp) -> jiff::ZonedDateTime {
-        at.to_zoned_datetime(self.settings.timezone.clone())
-    }
-
-    /// "11 月 16 日 09:12"; today only "09:12".
-    pub(super) fn moment(&self, at: Timestamp) -> String {
-        let zoned = self.zoned(at);
-        if zoned.date() == self.zoned(self.now).date() {
-            zoned.strftime("%H:%M").to_string()
-        } else {
-            self.day_and_time(at)
-        }
-    }
-
-    /// "11 月 16 日 09:12".
-    fn day_and_time(&self, at: Timestamp) -> String {
-        let (at, now) = (self.zoned(at), self.zoned(self.now));
-        let time = at.strftime("%H:%M").to_string();
-        let months = self.texts.frame(self.tag, "months", &Conditions::default(), &Facts::default().context());
-        let index = usize::try_from(at.month() - 1).unwrap_or_default();
-        let mut facts = Facts {
-            year: at.year(),
-            month: at.month(),
-            month_name: months.split_whitespace().nth(index).map(str::to_owned),
-            day: at.day(),
-            time: Some(time),
-            ..Facts::default()
-        };
-        let name = if at.year() == now.year() { "date" } else { "date with year" };
-        facts.date = Some(self.line(name, &Conditions::default(), &facts));
-        self.line("moment", &Conditions::default(), &facts)
-    }
-
-    /// "2026-11-16 09:12 +08:00".
-    pub(super) fn with_offset(&self, at: Timestamp) -> String {
-        self.zoned(at).strftime("%Y-%m-%d %H:%M %:z").to_string()
-    }
-
-    /// The next full half hour at least `minutes` from now, in words.
-    fn clock_time_after(&self, minutes: i64) -> String {
-        let step = 30 * 60;
-        let seconds = self.now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(self.now).as_second();
-        let rounded = seconds.saturating_add(step - 1).div_euclid(step) * step;
-        self.moment(Timestamp::from_second(rounded).unwrap_or(self.now))
-    }
-}
-
-impl Facts {
     pub(super) fn with_counts(mut self, count: usize, others: usize) -> Self {
         self.count = count;
         self.others = others;
@@ -500,68 +164,4 @@ impl Facts {
     pub(super) fn wants_mail_to(&self) -> Option<(&str, Option<&str>)> {
         Some((self.suggested_address.as_deref()?, self.subject.as_deref()))
     }
-}
-
-fn pieces_text(pieces: &[safe::Piece]) -> String {
-    pieces
-        .iter()
-        .map(|it| match it {
-            safe::Piece::Text(text) | safe::Piece::Link(text) => text.as_str(),
-        })
-        .collect()
-}
-
-/// The addresses that the author wrote, as far as the bounce returned them; without any, the
-/// failed address itself. Of Original-Recipient the author is the source, whatever became of it.
-fn typed_addresses(bounce: &Bounce, plan: &ReplyPlan) -> Vec<Mailbox> {
-    let mut typed = vec![plan.addressee.clone()];
-    typed.extend(bounce.recipients.iter().filter_map(|it| it.original_recipient.clone()));
-    match bounce.original.as_ref().filter(|it| !it.to.is_empty()) {
-        Some(original) => typed.extend(original.to.iter().cloned()),
-        None => {
-            let bare = bounce.recipients.iter().filter(|it| it.original_recipient.is_none());
-            typed.extend(bare.map(|it| it.final_recipient.clone()));
-        }
-    }
-    typed
-}
-
-/// RFC 1035 §3.5, RFC 3596 §2.5.
-fn reverse_name(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(it) => {
-            let [a, b, c, d] = it.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa.")
-        }
-        IpAddr::V6(it) => {
-            let nibbles = it.octets().into_iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
-            nibbles.map(|it| format!("{it:x}.")).collect::<String>() + "ip6.arpa."
-        }
-    }
-}
-
-/// The SPF record with the address allowed (RFC 7208 §4.6.1: terms are read from the left, so it
-/// stands before `all`). Without one, a cautious first record.
-fn spf_with(now: Option<&str>, ip: Option<IpAddr>) -> String {
-    let term = match ip {
-        Some(IpAddr::V4(it)) => format!("ip4:{it}"),
-        Some(IpAddr::V6(it)) => format!("ip6:{it}"),
-        None => "ip4:(IP)".to_owned(),
-    };
-    let mut terms: Vec<&str> = now.unwrap_or("v=spf1 mx ~all").split_whitespace().collect();
-    if !terms.contains(&term.as_str()) {
-        let at = terms
-            .iter()
-            .position(|it| it.trim_start_matches(['+', '-', '~', '?']) == "all" || it.starts_with("redirect="));
-        terms.insert(at.unwrap_or(terms.len()), &term);
-    }
-    terms.join(" ")
-}
-
-/// The queue id in a Received field: the word after `id` (RFC 5321 §4.4).
-fn queue_id(received: &str) -> Option<String> {
-    let mut words = received.split_whitespace();
-    words.find(|it| it.eq_ignore_ascii_case("id"))?;
-    let id = words.next()?.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    (!id.is_empty() && id.len() <= 64).then(|| safe::line(id, 64))
 }

@@ -6,10 +6,12 @@
 
 use serde::Serialize;
 
-use super::safe;
+use super::{safe, spacing};
 
-const VALUE_BEGINS: char = '\u{E000}';
-const VALUE_ENDS: char = '\u{E001}';
+pub(super) const VALUE_BEGINS: char = '\u{E000}';
+pub(super) const VALUE_ENDS: char = '\u{E001}';
+/// Within the fence of an address, which is set apart as Latin even where it is Chinese.
+pub(super) const ADDRESS: char = '\u{E004}';
 const STAR: char = '\u{E002}';
 const BACKTICK: char = '\u{E003}';
 
@@ -35,7 +37,11 @@ pub(super) enum Block {
 /// Fences a value that a template emits.
 pub(super) fn fence(value: &str) -> String {
     let inner = safe::line(value, 4000).replace('*', &STAR.to_string()).replace('`', &BACKTICK.to_string());
-    format!("{VALUE_BEGINS}{inner}{VALUE_ENDS}")
+    if inner.contains('@') {
+        format!("{VALUE_BEGINS}{ADDRESS}{inner}{ADDRESS}{VALUE_ENDS}")
+    } else {
+        format!("{VALUE_BEGINS}{inner}{VALUE_ENDS}")
+    }
 }
 
 /// The text of a filled one-line template, without marks.
@@ -98,7 +104,7 @@ fn join_lines<'l>(lines: impl Iterator<Item = &'l str>) -> String {
 }
 
 fn runs(line: &str, spaced: bool) -> Vec<Run> {
-    let line = if spaced { space_values(line) } else { line.to_owned() };
+    let line = if spaced { spacing::space_values(line) } else { line.to_owned() };
     let mut runs = Vec::new();
     let mut run = Run::default();
     let mut characters = line.chars().peekable();
@@ -120,13 +126,13 @@ fn runs(line: &str, spaced: bool) -> Vec<Run> {
             continue;
         }
         match c {
-            VALUE_BEGINS | VALUE_ENDS => {}
+            VALUE_BEGINS | VALUE_ENDS | ADDRESS => {}
             STAR => run.text.push('*'),
             BACKTICK => run.text.push('`'),
             ' ' if previous == ' ' => {}
             other => run.text.push(other),
         }
-        if !matches!(c, VALUE_BEGINS | VALUE_ENDS) {
+        if !matches!(c, VALUE_BEGINS | VALUE_ENDS | ADDRESS) {
             previous = c;
         }
     }
@@ -134,68 +140,6 @@ fn runs(line: &str, spaced: bool) -> Vec<Run> {
         runs.push(run);
     }
     runs
-}
-
-fn is_ideograph(c: char) -> bool {
-    matches!(u32::from(c), 0x2E80..=0x2FFF | 0x3005..=0x3007 | 0x3400..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF)
-}
-
-fn is_wide_punctuation(c: char) -> bool {
-    matches!(c, '，' | '。' | '；' | '：' | '！' | '？' | '、' | '（' | '）' | '“' | '”' | '《' | '》' | '—' | '…')
-}
-
-/// Sets the blanks round each value as the Chinese typographic rule wants them, whichever script
-/// the value turned out to be in.
-fn space_values(line: &str) -> String {
-    let characters: Vec<char> = line.chars().collect();
-    let invisible = |c: char| matches!(c, VALUE_BEGINS | VALUE_ENDS | '*' | '`');
-    let mut out: Vec<char> = Vec::with_capacity(characters.len());
-    let mut index = 0;
-    while index < characters.len() {
-        let c = characters[index];
-        if c != VALUE_BEGINS && c != VALUE_ENDS {
-            out.push(c);
-            index += 1;
-            continue;
-        }
-        // A border: gather the blanks and marks on both sides, keep the marks, decide on a blank.
-        let mut marks = Vec::new();
-        let mut had_blank = false;
-        while let Some(it) = out.pop_if(|it| *it == ' ' || invisible(*it)) {
-            had_blank |= it == ' ';
-            if it != ' ' {
-                marks.insert(0, it);
-            }
-        }
-        marks.push(c);
-        index += 1;
-        while let Some(&it) = characters.get(index).filter(|it| **it == ' ' || invisible(**it)) {
-            had_blank |= it == ' ';
-            if it != ' ' {
-                marks.push(it);
-            }
-            index += 1;
-        }
-        let left = out.last().copied();
-        let right = characters.get(index).copied();
-        let latin = |c: char| !is_ideograph(c) && !is_wide_punctuation(c);
-        let blank = match (left, right) {
-            (Some(l), Some(r)) if is_wide_punctuation(l) || is_wide_punctuation(r) => false,
-            (Some(l), Some(r)) if is_ideograph(l) && is_ideograph(r) => false,
-            (Some(l), Some(r)) if latin(l) && latin(r) => had_blank,
-            (Some(l), Some(r)) => l.is_alphanumeric() && r.is_alphanumeric() || had_blank || l == '.' || r == '"',
-            _ => false,
-        };
-        // The blank stands outside the fence and outside the strong.
-        if blank && c == VALUE_BEGINS {
-            out.push(' ');
-        }
-        out.append(&mut marks);
-        if blank && c == VALUE_ENDS {
-            out.push(' ');
-        }
-    }
-    out.into_iter().collect()
 }
 
 /// Blocks as plain text: steps numbered, words to pass on in quotation marks of their own line.
@@ -249,6 +193,7 @@ mod tests {
         assert_eq!(say("a@b.example"), "发给 a@b.example 的，a@b.example 说，a@b.example。");
         assert_eq!(say("QQ 邮箱"), "发给 QQ 邮箱的，QQ 邮箱说，QQ 邮箱。");
         assert_eq!(say("对方"), "发给对方的，对方说，对方。");
+        assert_eq!(say("用户@例子.中国"), "发给 用户@例子.中国 的，用户@例子.中国 说，用户@例子.中国。");
         assert_eq!(plain(&format!("{}：{}", fence("x"), fence("")), true), "x：");
     }
 }

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{Rendered, Reply, Settings, Texts, facts::Frame, safe, section::Conditions};
+use super::{Rendered, Reply, Settings, Texts, frame::Frame, safe, section::Conditions};
 use crate::{
     bounce::Bounce,
     evidence::Finding,

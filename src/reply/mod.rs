@@ -18,12 +18,15 @@ use crate::{
 mod administrator;
 mod author;
 mod facts;
+mod frame;
+mod gather;
 mod markup;
 mod message;
 mod page;
 mod safe;
 mod section;
 mod size;
+mod spacing;
 mod speaker;
 mod texts;
 
@@ -136,7 +139,7 @@ fn compose(
         .iter()
         .take(2)
         .map(|language| {
-            let frame = facts::Frame::new(texts, settings, plan, language.as_str(), now);
+            let frame = frame::Frame::new(texts, settings, plan, language.as_str(), now);
             match audience {
                 Audience::Author => author::page(&frame, cases, detail),
                 Audience::Administrator => administrator::page(&frame, cases, detail),
@@ -177,7 +180,5 @@ pub fn preview_plan(bounce: &Bounce, languages: Vec<Language>, now: Timestamp) -
     }
 }
 
-#[cfg(test)]
-mod specimens;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     Texts,
-    facts::Frame,
+    frame::Frame,
     markup::{self, Block, Run},
     safe::{self, Piece},
     section::Conditions,

@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Settings, preview_plan};
+use super::super::{Settings, preview_plan};
 use crate::{
     bounce::{Action, Attachment, Bounce, Envelope, Original, Provenance, RecipientReport},
     diagnosis::{Acts, CauseId, Confidence, Diagnosis, Facts, Family},

@@ -1,6 +1,10 @@
 //! The explanations as a reader gets them.
 
-use super::{specimens::*, *};
+mod specimens;
+
+use specimens::*;
+
+use super::*;
 
 const LANGUAGES: [&str; 2] = ["zh-CN", "en"];
 

@@ -1,0 +1,306 @@
+//! Gathers the facts of a case from report, diagnosis, findings and plan, and says whose words
+//! they are and how sure.
+
+use std::net::IpAddr;
+
+use super::{
+    facts::{Case, Facts, File},
+    frame::Frame,
+    safe,
+    section::Conditions,
+    size,
+    speaker::{Speaker, speaker},
+};
+use crate::{
+    bounce::{Action, Bounce},
+    diagnosis::{Acts, Confidence},
+    evidence::{Answer, Finding, Observation, Verdict},
+    mail::Mailbox,
+    policy::{Ground, ReplyPlan},
+};
+
+impl<'a> Frame<'a> {
+    /// The facts that do not depend on a recipient.
+    pub(super) fn common(&self, bounce: Option<&Bounce>) -> Facts {
+        let author = &self.plan.addressee;
+        let mut facts = Facts {
+            author: Some(safe::address(author)),
+            author_domain: Some(safe::line(author.domain(), 255)),
+            company: self.settings.company.as_deref().map(|it| safe::line(it, 100)),
+            helpdesk: self.settings.helpdesk.as_deref().map(|it| safe::line(it, 200)),
+            reference: Some(self.plan.reference_id.to_string()),
+            told: self.settings.administrator_is_told,
+            meant_for: self.plan.redirect_to.as_ref().map(|_| safe::address(author)),
+            ..Facts::default()
+        };
+        let Some(bounce) = bounce else { return facts };
+        if let Some(original) = &bounce.original {
+            facts.subject = original.subject.as_deref().map(|it| safe::line(it, 120)).filter(|it| !it.is_empty());
+            facts.message_id = original.message_id.as_ref().map(|it| safe::line(&it.to_string(), 200));
+            let by_author = original.from.as_ref().is_some_and(|it| it.same_mailbox(author));
+            let name = original.from_name.as_deref().map(|it| safe::line(it, 40)).unwrap_or_default();
+            facts.author_name = Some(name).filter(|it| by_author && !it.is_empty() && !it.contains(['@', '/', ':']));
+            facts.sent_at = original.date.map(|at| self.day_and_time(at));
+            facts.sent_at_offset = original.date.map(|at| self.with_offset(at));
+            facts.queue_id = original.received.iter().find_map(|it| queue_id(it));
+        }
+        facts
+    }
+
+    /// The facts and conditions of one recipient; `cases` come later to the counts.
+    pub(super) fn case(&self, bounce: &'a Bounce, finding: &'a Finding) -> Case<'a> {
+        let (report, diagnosis) = (&finding.report, &finding.diagnosis);
+        let mut facts = self.common(Some(bounce));
+        let mut holding = Conditions::default();
+        let typed = typed_addresses(bounce, self.plan);
+        self.name_recipient(&mut facts, &mut holding, bounce, finding, &typed);
+        self.add_sizes(&mut facts, &mut holding, bounce, finding);
+        self.add_times(&mut facts, &mut holding, bounce, finding);
+        self.add_reputation(&mut facts, &mut holding, finding);
+        let domain = report.final_recipient.domain();
+        facts.suggestion =
+            finding.observations.iter().find(|it| it.check == "near_miss").and_then(|it| match &it.answer {
+                Answer::Found(names) => names.first().map(|it| safe::line(it, 255)),
+                Answer::NoRecord | Answer::NoSuchName | Answer::Unavailable(_) => None,
+            });
+        facts.suggested_address =
+            facts.suggestion.as_ref().map(|it| format!("{}@{it}", safe::line(report.final_recipient.local(), 64)));
+        holding.set("suggestion", facts.suggestion.is_some());
+        let verified = self.plan.grounds.iter().any(|it| matches!(it, Ground::JournalKnows | Ground::FoundInSent));
+        holding.set("verified", verified);
+        facts.new_address = diagnosis.facts.new_address.as_deref().filter(|_| verified).map(safe::defanged_address);
+        holding.set("new address", diagnosis.facts.new_address.is_some());
+        facts.hops = diagnosis.facts.hops;
+        facts.hop_limit = diagnosis.facts.hop_limit;
+        holding.set("own admin", diagnosis.acts == Acts::OwnAdmin);
+        holding.set("own side", domain == self.plan.addressee.domain());
+        holding.set("expired", diagnosis.expired);
+        holding.set("delayed", report.action == Action::Delayed);
+        holding.set("asking", self.plan.asked);
+        holding.set("follow-up", self.plan.sequence > 0);
+        holding.set("told", self.settings.administrator_is_told);
+        let words =
+            format!("{} {}", diagnosis.matched, report.diagnostic.as_deref().unwrap_or_default()).to_ascii_lowercase();
+        for method in ["spf", "dkim", "dmarc"] {
+            holding.set(method, words.contains(method));
+        }
+        facts.status = report.status.map(|it| it.to_string());
+        facts.cause = Some(diagnosis.cause.as_str().to_owned());
+        facts.rule = Some(safe::line(&diagnosis.rule, 80));
+        facts.their_host = report.remote_mta.as_deref().map(|it| safe::line(it, 255));
+        let quoted = report.diagnostic.as_deref().map(|it| safe::mask_addresses(&safe::line(it, 4096), &typed));
+        facts.words = quoted.as_deref().map(|it| pieces_text(&safe::defang(&safe::line(it, 160), |_| false)));
+        facts.reply = quoted.map(|it| {
+            pieces_text(&safe::defang(&safe::line(&it, 1000), |host| self.texts.knowledge.link_hosts.contains(host)))
+        });
+        self.word_sureness(&mut facts, &mut holding, bounce, finding);
+        Case { bounce, finding, facts, conditions: holding, typed }
+    }
+
+    fn name_recipient(
+        &self,
+        facts: &mut Facts,
+        holding: &mut Conditions,
+        bounce: &Bounce,
+        finding: &Finding,
+        typed: &[Mailbox],
+    ) {
+        let report = &finding.report;
+        let failed = &report.final_recipient;
+        let known = typed.iter().any(|it| it.same_mailbox(failed));
+        let domain = safe::line(failed.domain(), 255);
+        facts.recipient = Some(if known { safe::address(failed) } else { safe::masked(failed.local(), &domain) });
+        facts.local = Some(if known { safe::line(failed.local(), 64) } else { safe::masked(failed.local(), "") });
+        if !known {
+            facts.local = facts.local.take().map(|it| it.trim_end_matches('@').to_owned());
+        }
+        facts.domain_ascii = idna::domain_to_ascii(&domain).ok().filter(|it| *it != domain);
+        facts.domain = Some(domain);
+        facts.typed_recipient =
+            report.original_recipient.as_ref().filter(|it| !it.same_mailbox(failed)).map(safe::address);
+        let listed = bounce.original.as_ref().is_some_and(|it| !it.to.is_empty());
+        holding.set("forwarded", !known && (listed || report.original_recipient.is_some()));
+    }
+
+    fn add_sizes(&self, facts: &mut Facts, holding: &mut Conditions, bounce: &Bounce, finding: &Finding) {
+        let original = bounce.original.as_ref();
+        let limit = finding.diagnosis.facts.size_limit.filter(|it| *it > 0);
+        let sent = finding.diagnosis.facts.message_size.or(original.and_then(|it| it.size)).filter(|it| *it > 0);
+        // A size below the limit is not what was refused: say nothing of it.
+        let sent = sent.filter(|sent| limit.is_none_or(|limit| *sent > limit));
+        holding.set("limit known", limit.is_some());
+        holding.set("size known", sent.is_some());
+        if let Some(limit) = limit {
+            facts.limit = Some(size::words(size::limit_tenths(limit), limit));
+            let room = size::room_tenths(limit);
+            facts.room = (room > 0).then(|| size::words(room, limit));
+            holding.set("small", room == 0);
+        }
+        if let Some(sent) = sent {
+            facts.size = Some(size::words(size::size_tenths(sent), sent));
+            facts.over = limit.map(|limit| {
+                let tenths = size::size_tenths(sent).saturating_sub(size::limit_tenths(limit));
+                size::words(tenths, sent - limit)
+            });
+        }
+        let mut files: Vec<_> = original.map(|it| it.attachments.iter().collect()).unwrap_or_default();
+        files.sort_by_key(|it: &&crate::bounce::Attachment| std::cmp::Reverse(it.size));
+        let total: u64 = files.iter().map(|it| it.size).fold(0, u64::saturating_add);
+        holding.set("files known", total > 0);
+        facts.files_size = (total > 0).then(|| size::words(size::file_tenths(total), total));
+        facts.biggest =
+            files.first().and_then(|it| it.name.as_deref()).map(|it| safe::line(it, 60)).filter(|it| !it.is_empty());
+        facts.biggest_alone = files.first().zip(limit).is_some_and(|(it, limit)| size::exceeds_alone(it.size, limit));
+        facts.files = files
+            .iter()
+            .filter_map(|it| {
+                Some(File {
+                    name: safe::line(it.name.as_deref()?, 60),
+                    size: size::words(size::file_tenths(it.size), it.size),
+                })
+            })
+            .take(3)
+            .collect();
+    }
+
+    fn add_times(&self, facts: &mut Facts, holding: &mut Conditions, bounce: &Bounce, finding: &Finding) {
+        let cause = finding.diagnosis.cause.as_str();
+        let failed_at = finding.report.last_attempt_date.or(bounce.envelope.date);
+        facts.failed_at = failed_at.map(|at| self.day_and_time(at));
+        facts.failed_at_offset = failed_at.map(|at| self.with_offset(at));
+        facts.retry_until = finding.report.will_retry_until.map(|at| self.day_and_time(at));
+        let wait = finding.diagnosis.facts.retry_after.and_then(|it| i64::try_from(it).ok()).map_or_else(
+            || self.texts.knowledge.resend_after.get(cause).copied().unwrap_or(120),
+            |seconds| (seconds / 60).clamp(0, 7 * 24 * 60) + 10,
+        );
+        facts.resend_at = Some(self.clock_time_after(wait));
+        let sent = bounce.original.as_ref().and_then(|it| it.date).or(bounce.arrival_date);
+        let days = sent.zip(failed_at).map(|(from, to)| to.duration_since(from).as_hours() / 24);
+        facts.days = days.filter(|it| (1..=14).contains(it));
+        let about_host = |check: &str| matches!(check, "mx" | "address" | "port_25");
+        let looked_up = finding.observations.iter().find(|it| about_host(&it.check) && it.verdict == Verdict::Confirms);
+        holding.set("looked up", looked_up.is_some() && finding.diagnosis.confidence == Confidence::Certain);
+        let last = looked_up.or(finding.observations.first());
+        facts.checked_at = last.map(|it| self.moment(it.at));
+        let probe = finding.observations.iter().find(|it| it.check == "port_25").map(|it| &it.answer);
+        holding.set("reachable", matches!(probe, Some(Answer::Found(_))));
+        holding.set("unreachable", matches!(probe, Some(Answer::NoRecord | Answer::NoSuchName)));
+    }
+
+    fn add_reputation(&self, facts: &mut Facts, holding: &mut Conditions, finding: &Finding) {
+        let of_words = &finding.diagnosis.facts;
+        let words = format!(
+            "{} {} {}",
+            of_words.blocklist.as_deref().unwrap_or_default(),
+            of_words.url.as_deref().unwrap_or_default(),
+            finding.report.diagnostic.as_deref().unwrap_or_default()
+        )
+        .to_ascii_lowercase();
+        let known = self.texts.knowledge.blocklist.iter().find(|it| it.marks.iter().any(|mark| words.contains(mark)));
+        facts.list =
+            known.map(|it| it.name.clone()).or_else(|| of_words.blocklist.as_deref().map(|it| safe::line(it, 80)));
+        facts.link = known.map(|it| it.link.clone()).or_else(|| {
+            let link = of_words.url.as_deref()?;
+            safe::host_of(link)
+                .filter(|host| self.texts.knowledge.link_hosts.contains(host))
+                .map(|_| safe::line(link, 200))
+        });
+        holding.set("list known", facts.list.is_some());
+        let looked_up = |it: &&Observation| matches!(it.check.as_str(), "ptr" | "blocklist" | "helo");
+        let checked = finding.observations.iter().find(looked_up).and_then(|it| it.subject.parse::<IpAddr>().ok());
+        let ip = of_words.ip.or(checked);
+        facts.ip = ip.map(|it| it.to_string());
+        facts.ip_six = ip.is_some_and(|it| it.is_ipv6());
+        facts.reverse_name = ip.map(reverse_name);
+        let records = finding.observations.iter().filter(|it| it.check == "spf").filter_map(|it| match &it.answer {
+            Answer::Found(records) => Some(records),
+            Answer::NoRecord | Answer::NoSuchName | Answer::Unavailable(_) => None,
+        });
+        let unquoted = |it: &String| safe::line(it.trim_matches('"'), 450);
+        facts.spf_now = records.flatten().map(unquoted).find(|it| it.to_ascii_lowercase().starts_with("v=spf1"));
+        facts.spf_new = Some(spf_with(facts.spf_now.as_deref(), ip));
+    }
+
+    /// Who says so and how sure that is; then the reason, which may name any other fact.
+    fn word_sureness(&self, facts: &mut Facts, holding: &mut Conditions, bounce: &Bounce, finding: &Finding) {
+        let cause = finding.diagnosis.cause.as_str();
+        holding.set("certain", finding.diagnosis.confidence == Confidence::Certain);
+        holding.set("likely", finding.diagnosis.confidence == Confidence::Likely);
+        holding.set("guess", finding.diagnosis.confidence == Confidence::Guess);
+        holding.set("our words", speaker(bounce, finding, &self.plan.addressee) == Speaker::Ours);
+        let brand = self.brand(finding.report.final_recipient.domain());
+        facts.server =
+            Some(brand.filter(|_| !holding.holds("our words")).unwrap_or_else(|| self.line("server", holding, facts)));
+        if !finding.diagnosis.cause.is_undetermined() {
+            facts.said = Some(self.line("said", holding, facts));
+            facts.unsure = Some(self.line("unsure", holding, facts));
+            facts.maybe = Some(self.line("maybe", holding, facts));
+        }
+        facts.reason = Some(self.cause_line(cause, "reason", holding, facts));
+        facts.short = Some(self.cause_line(cause, "short", holding, facts));
+    }
+}
+
+fn pieces_text(pieces: &[safe::Piece]) -> String {
+    pieces
+        .iter()
+        .map(|it| match it {
+            safe::Piece::Text(text) | safe::Piece::Link(text) => text.as_str(),
+        })
+        .collect()
+}
+
+/// The addresses that the author wrote, as far as the bounce returned them; without any, the
+/// failed address itself. Of Original-Recipient the author is the source, whatever became of it.
+fn typed_addresses(bounce: &Bounce, plan: &ReplyPlan) -> Vec<Mailbox> {
+    let mut typed = vec![plan.addressee.clone()];
+    typed.extend(bounce.recipients.iter().filter_map(|it| it.original_recipient.clone()));
+    match bounce.original.as_ref().filter(|it| !it.to.is_empty()) {
+        Some(original) => typed.extend(original.to.iter().cloned()),
+        None => {
+            let bare = bounce.recipients.iter().filter(|it| it.original_recipient.is_none());
+            typed.extend(bare.map(|it| it.final_recipient.clone()));
+        }
+    }
+    typed
+}
+
+/// RFC 1035 §3.5, RFC 3596 §2.5.
+fn reverse_name(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(it) => {
+            let [a, b, c, d] = it.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa.")
+        }
+        IpAddr::V6(it) => {
+            let nibbles = it.octets().into_iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
+            nibbles.map(|it| format!("{it:x}.")).collect::<String>() + "ip6.arpa."
+        }
+    }
+}
+
+/// The SPF record with the address allowed (RFC 7208 §4.6.1: terms are read from the left, so it
+/// stands before `all`). Without one, a cautious first record.
+fn spf_with(now: Option<&str>, ip: Option<IpAddr>) -> String {
+    let term = match ip {
+        Some(IpAddr::V4(it)) => format!("ip4:{it}"),
+        Some(IpAddr::V6(it)) => format!("ip6:{it}"),
+        None => "ip4:(IP)".to_owned(),
+    };
+    let mut terms: Vec<&str> = now.unwrap_or("v=spf1 mx ~all").split_whitespace().collect();
+    if !terms.contains(&term.as_str()) {
+        let at = terms
+            .iter()
+            .position(|it| it.trim_start_matches(['+', '-', '~', '?']) == "all" || it.starts_with("redirect="));
+        terms.insert(at.unwrap_or(terms.len()), &term);
+    }
+    terms.join(" ")
+}
+
+/// The queue id in a Received field: the word after `id` (RFC 5321 §4.4).
+fn queue_id(received: &str) -> Option<String> {
+    let mut words = received.split_whitespace();
+    words.find(|it| it.eq_ignore_ascii_case("id"))?;
+    let id = words.next()?.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    (!id.is_empty() && id.len() <= 64).then(|| safe::line(id, 64))
+}
