@@ -61,7 +61,7 @@ pub enum Role {
 }
 
 /// A message handed over by `source`: never more than the size limit, maybe less than the whole.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RawMessage {
     /// Where it lies.
     pub reference: MessageRef,
@@ -73,6 +73,20 @@ pub struct RawMessage {
     pub size: u64,
     /// The kind of mailbox it was found in.
     pub role: Role,
+}
+
+/// Where it lies and how large it is: what people write is shown nowhere.
+impl fmt::Debug for RawMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reference, received, bytes, size, role } = self;
+        f.debug_struct("RawMessage")
+            .field("reference", reference)
+            .field("received", received)
+            .field("bytes", &bytes.len())
+            .field("size", size)
+            .field("role", role)
+            .finish()
+    }
 }
 
 /// Proof that the journal has committed a message: only with it may the mailbox be touched.

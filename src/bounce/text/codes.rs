@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::lines::head;
 use crate::mail::{EnhancedStatusCode, ReplyCode};
 
 /// A diagnostic is never longer, in octets.
@@ -53,37 +52,58 @@ pub fn looks_like_reply(text: &str) -> bool {
     reply_code(text).is_some() || status(text).is_some()
 }
 
-/// Joins lines to one: blanks collapsed, the code that each line of a long reply repeats dropped.
-pub(super) fn one_line<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<String> {
+/// Joins lines to one: blanks collapsed, and the codes that each line of a long reply repeats
+/// (`550-5.1.1 …`, `550 5.1.1 …`) said once, wherever the lines were wrapped. At most 4 KB.
+pub fn one_line<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let mut words: Vec<&str> = Vec::new();
+    let mut length = 0;
+    for word in lines.into_iter().flat_map(str::split_whitespace) {
+        length += word.len() + 1;
+        if length > DIAGNOSTIC_LIMIT {
+            break;
+        }
+        words.push(word);
+    }
     let mut joined = String::new();
-    let mut code: Option<&str> = None;
-    for line in lines {
-        let line = line.trim();
-        let continued = code.and_then(|it| line.strip_prefix(it)).and_then(|it| it.strip_prefix(['-', ' ']));
-        let mut words = line;
-        if let Some(rest) = continued {
-            // `550-5.7.26 more words`: the enhanced code is repeated as well.
-            words = match rest.trim_start().split_once(' ') {
-                Some((first, tail)) if first.parse::<EnhancedStatusCode>().is_ok() => tail,
-                None if rest.trim().parse::<EnhancedStatusCode>().is_ok() => "",
-                Some(_) | None => rest,
-            };
+    let mut long: Option<(&str, Option<&str>)> = None;
+    let mut rest = words.as_slice();
+    while let Some((word, after)) = rest.split_first() {
+        rest = after;
+        let mut said = *word;
+        if let Some((code, status)) = long {
+            if let Some((left, skipped)) = repeats(code, status, word, after) {
+                said = left;
+                rest = after.get(skipped..).unwrap_or_default();
+            }
+        } else if let Some(code) = begins_long_reply(word) {
+            long = Some((code, word.get(code.len() + 1..).filter(|it| is_status(it))));
         }
-        if code.is_none() {
-            code = begins_long_reply(line);
-        }
-        for word in words.split_whitespace() {
+        if !said.is_empty() {
             if !joined.is_empty() {
                 joined.push(' ');
             }
-            joined.push_str(word);
-        }
-        if joined.len() > DIAGNOSTIC_LIMIT {
-            break;
+            joined.push_str(said);
         }
     }
-    let joined = head(&joined, DIAGNOSTIC_LIMIT).trim();
-    (!joined.is_empty()).then(|| joined.to_owned())
+    (!joined.is_empty()).then_some(joined)
+}
+
+/// Whether `word` is where a long reply's next line began: what is left of it, and how many words
+/// after it belong to the repeated codes.
+fn repeats<'w>(code: &str, status: Option<&str>, word: &'w str, after: &[&str]) -> Option<(&'w str, usize)> {
+    let rest = word.strip_prefix(code)?;
+    let next_is_status = status.is_some() && after.first().copied() == status;
+    match rest.strip_prefix('-') {
+        Some("") => Some(("", usize::from(next_is_status))),
+        Some(left) if Some(left) == status => Some(("", 0)),
+        Some(left) => Some((left, 0)),
+        None if rest.is_empty() && (next_is_status || status.is_none()) => Some(("", usize::from(next_is_status))),
+        None => None,
+    }
+}
+
+fn is_status(word: &str) -> bool {
+    word.parse::<EnhancedStatusCode>().is_ok()
 }
 
 /// The code of a reply that goes on (`550-…`), wherever it begins in the line.

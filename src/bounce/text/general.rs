@@ -95,9 +95,11 @@ fn certainty(lines: &[Line], seen: &Seen, fields: Fields<'_>) -> Option<Certaint
     }
 }
 
+/// A null reverse-path (RFC 5321 §4.5.5), or no author at all, which is as much.
 fn null_path(fields: Fields<'_>) -> bool {
     let is_null = |it: &str| it.replace(' ', "") == "<>";
-    fields.headers.all("Return-Path").any(is_null) || fields.from.replace(' ', "").ends_with("<>")
+    let from = fields.from.replace(' ', "");
+    fields.headers.all("Return-Path").any(is_null) || from.is_empty() || from.ends_with("<>")
 }
 
 /// Addresses of the fields, lower-cased, with how much they speak against being the failed one: a
@@ -137,18 +139,20 @@ impl Weighing<'_> {
             for captures in pattern.captures_iter(&line.text).take(50) {
                 let Some(address) = captures.name("addr") else { continue };
                 let address = address.as_str().trim_matches(['\'', '`', '*', '|', '.']).to_owned();
-                let weight = self.weight(number, line, &address);
+                let before = captures.get(0).and_then(|it| line.text.get(..it.start())).unwrap_or_default();
+                let weight = self.weight(number, line, &address, before);
                 candidates.push(Candidate { line: number, address, weight });
             }
         }
         candidates
     }
 
-    fn weight(&self, number: usize, line: &Line, address: &str) -> i32 {
+    fn weight(&self, number: usize, line: &Line, address: &str, before: &str) -> i32 {
         let below: Vec<&Line> = self.paragraph_below(number).collect();
         let rest = squeeze(&line.text.replace(address, ""));
         let told = |it: &Line| self.gives_reason(&it.text);
-        let near_sentence = self.seen.lines(Sign::Sentence).any(|it| it <= number && number - it <= 4);
+        let signs = self.seen.lines(Sign::Sentence).chain(self.seen.lines(Sign::Delayed));
+        let near_sentence = signs.into_iter().any(|it| it <= number && number - it <= 4);
         let mut weight = 0;
         weight += if codes::looks_like_reply(&line.text) { 4 } else { 0 };
         weight += if below.iter().any(|it| codes::looks_like_reply(&it.text)) { 3 } else { 0 };
@@ -156,7 +160,7 @@ impl Weighing<'_> {
         weight += if below.iter().any(|it| told(it)) { 2 } else { 0 };
         weight += if rest.is_empty() { 2 } else { 0 };
         weight += if near_sentence { 3 } else { 0 };
-        weight += if labelled(&rest) || introduced(&line.text, address) { 2 } else { 0 };
+        weight += if labelled(&rest) || introduced(before) { 2 } else { 0 };
         weight -= if self.shared.bystander.iter().any(|it| it.is_match(&line.text)) { 6 } else { 0 };
         weight -= self.own.iter().find(|(it, _)| *it == address.to_lowercase()).map_or(0, |(_, it)| *it);
         weight -= if is_office(address) { 4 } else { 0 };
@@ -248,13 +252,11 @@ fn labelled(rest: &str) -> bool {
         && LABELS.iter().any(|it| rest == *it || rest.ends_with(it) || it.len() > 4 && rest.starts_with(it))
 }
 
-/// Whether the address follows a colon, a comma or a preposition.
-fn introduced(line: &str, address: &str) -> bool {
-    let before = line.split(address).next().unwrap_or_default();
+/// Whether the address, with this before it, follows a colon, a comma or a preposition.
+fn introduced(before: &str) -> bool {
     let before = before.trim_end_matches(['<', '"', '\'', '[', ' ']).to_lowercase();
-    [":", ",", "，", "、", " to", " for", "到", "给", "至", "往", "給", " an", " à", " para", " a"]
-        .iter()
-        .any(|it| before.ends_with(it))
+    let words = [":", ",", "，", "、", " to", " for", "到", "给", "至", "往", "給", " an", " à", " para", " a"];
+    words.iter().any(|it| before.ends_with(it))
 }
 
 /// Whether the address is an office of the mail system, not a person's.

@@ -62,7 +62,8 @@ impl Session {
         let mut each = |response: &Response<'_>| {
             let Response::MailboxData(MailboxDatum::List(data)) = response else { return };
             if listed.len() < MOST_FOLDERS {
-                let name = utf7::decode(&data.name);
+                // The parser leaves the escapes of a quoted name as they are.
+                let name = utf7::decode(&data.name.replace("\\\"", "\"").replace("\\\\", "\\"));
                 let last_part = match data.delimiter.as_deref() {
                     Some(delimiter) if !delimiter.is_empty() => name.rsplit(delimiter).next().unwrap_or_default(),
                     _ => name.as_str(),

@@ -160,13 +160,13 @@ mod tests {
     #[test]
     fn literals_are_skipped_and_huge_ones_refused_however_they_are_cut() {
         assert_eq!(measured(&[b"* 1 FETCH (BODY[] {5}\r\n{999", b"9)\r\n* OK\r\n"]), Ok(()));
-        assert_eq!(measured(&[b"* 1 FETCH (BODY[] {262144}\r", b"\n", &[b'x'; 262_144], b")\r\n"]), Ok(()));
+        assert_eq!(measured(&[b"* 1 FETCH (BODY[] {262144}\r", b"\n", &vec![b'x'; 262_144], b")\r\n"]), Ok(()));
         assert!(measured(&[b"* 1 FETCH (BODY[] {6000", b"00000}\r\n"]).is_err());
     }
 
     #[test]
     fn a_line_has_an_end() {
-        assert!(measured(&[&[b'a'; LONGEST_LINE + 1]]).is_err());
+        assert!(measured(&[&vec![b'a'; LONGEST_LINE + 1]]).is_err());
         assert_eq!(measured(&[&[b'a'; 4096], b"\r\n", &[b'a'; 4096]]), Ok(()));
     }
 

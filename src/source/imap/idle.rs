@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Account, Session,
+    Account, Selected, Session,
     wire::{Command, Fault},
 };
 use crate::source::{Error, Wake};
@@ -91,8 +91,9 @@ impl Session {
     async fn idle(&mut self, until: Instant, cancel: &CancellationToken) -> Result<Idled, Fault> {
         let mut news = false;
         let begun = async {
-            let tag = self.wire.begin(&Command::new("IDLE"), &mut |it| news |= is_news(it)).await?;
-            self.wire.go_ahead(&tag, &mut |it| news |= is_news(it)).await.map(|()| tag)
+            let mut each = |it: &Response<'_>| news |= is_news(it, &mut self.selected);
+            let tag = self.wire.begin(&Command::new("IDLE"), &mut each).await?;
+            self.wire.go_ahead(&tag, &mut each).await.map(|()| tag)
         };
         let tag = match timeout(PROMPT, begun).await {
             Ok(Ok(tag)) => tag,
@@ -105,7 +106,7 @@ impl Session {
             let line = self.wire.read_until(until, |response| match response {
                 // The server has ended the IDLE of its own accord: idling on would be a hot loop.
                 Response::Done { tag: found, .. } if found.0 == tag => None,
-                other => Some(is_news(other)),
+                other => Some(is_news(other, &mut self.selected)),
             });
             tokio::select! {
                 biased;
@@ -123,7 +124,7 @@ impl Session {
         let patience = if matches!(ended, Idled::Stopped) { AT_THE_END } else { PROMPT };
         let done = async {
             self.wire.write_line(b"DONE").await?;
-            self.wire.finish(&tag, &mut |it| news |= is_news(it)).await
+            self.wire.finish(&tag, &mut |it| news |= is_news(it, &mut self.selected)).await
         };
         match timeout(patience, done).await {
             Ok(Ok(())) => {}
@@ -136,6 +137,9 @@ impl Session {
 }
 
 /// New messages; flags and expunges of others are no news to us.
-fn is_news(response: &Response<'_>) -> bool {
+fn is_news(response: &Response<'_>, selected: &mut Option<Selected>) -> bool {
+    if let Some(selected) = selected {
+        selected.note(response);
+    }
     matches!(response, Response::MailboxData(MailboxDatum::Exists(_) | MailboxDatum::Recent(_)))
 }

@@ -108,6 +108,17 @@ struct Selected {
     read_only: bool,
 }
 
+impl Selected {
+    /// Keeps count of the messages: announced at any time, also while idling.
+    fn note(&mut self, response: &Response<'_>) {
+        match response {
+            Response::MailboxData(MailboxDatum::Exists(count)) => self.exists = *count,
+            Response::Expunge(_) => self.exists = self.exists.saturating_sub(1),
+            _ => {}
+        }
+    }
+}
+
 impl Session {
     fn new(wire: Wire, capabilities: Capabilities) -> Self {
         Self { wire, capabilities, selected: None }
@@ -169,9 +180,13 @@ impl Session {
         command: &Command,
         each: &mut (dyn FnMut(&Response<'_>) + Send),
     ) -> Result<(), Fault> {
+        let selected = &mut self.selected;
         let mut each = |response: &Response<'_>| {
             if let Some(text) = login::alert(response) {
                 tracing::warn!(mailbox = %settings.name, alert = %text, "the server asks for attention");
+            }
+            if let Some(selected) = selected {
+                selected.note(response);
             }
             each(response);
         };
@@ -181,15 +196,11 @@ impl Session {
     /// Selects a folder, only to read where nothing is to be set. A folder that is selected already
     /// is asked for news instead.
     async fn select(&mut self, settings: &Settings, folder: &str) -> Result<Selected, Error> {
-        if let Some(mut selected) = self.selected.take_if(|it| it.folder == folder) {
-            let mut each = |response: &Response<'_>| {
-                if let Response::MailboxData(MailboxDatum::Exists(count)) = response {
-                    selected.exists = *count;
-                }
-            };
-            self.run(settings, &Command::new("NOOP"), &mut each).await.map_err(|it| settings.error("NOOP", it))?;
-            self.selected = Some(selected.clone());
-            return Ok(selected);
+        if self.selected.as_ref().is_some_and(|it| it.folder == folder) {
+            self.run(settings, &Command::new("NOOP"), &mut |_| ()).await.map_err(|it| settings.error("NOOP", it))?;
+            if let Some(selected) = &self.selected {
+                return Ok(selected.clone());
+            }
         }
         self.open(settings, folder, settings.after == After::Leave).await
     }

@@ -107,8 +107,8 @@ impl Session {
         let Some(first) = known.checked_add(1) else { return Ok(lowest) };
         let date = since.and_then(search_date).map(|date| format!(" SINCE {date}")).unwrap_or_default();
         let mut end = selected.exists;
-        while end > 0 {
-            let start = (end - 1) / WINDOW * WINDOW + 1;
+        loop {
+            let start = end.saturating_sub(1) / WINDOW * WINDOW + 1;
             let window = if selected.exists <= WINDOW { String::new() } else { format!("{start}:{end} ") };
             let command = Command::new(&format!("UID SEARCH {window}UID {first}:*{date}"));
             let mut each = |response: &Response<'_>| {
@@ -132,8 +132,10 @@ impl Session {
                 Err(fault) => return Err(settings.error("UID SEARCH", fault)),
             }
             end = start - 1;
+            if end == 0 {
+                return Ok(lowest);
+            }
         }
-        Ok(lowest)
     }
 
     /// Size and date, and of a member's messages the headers that tell a bounce.

@@ -78,6 +78,11 @@ impl Dovecot {
         Maildir::new(self.scratch.path().join("mail").join(account).join("Maildir"), MAIL_USER)
     }
 
+    /// The accounts and their passwords, read at each login.
+    pub(crate) fn users_file(&self) -> PathBuf {
+        self.scratch.path().join("users")
+    }
+
     /// Where Postfix asks for passwords.
     pub(crate) fn sasl_socket(&self) -> PathBuf {
         self.scratch.path().join("run/sasl")

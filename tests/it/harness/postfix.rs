@@ -163,7 +163,7 @@ smtpd_sasl_path = {sasl}
 fn master_cf(smtp: SocketAddr, submission: SocketAddr, submissions: SocketAddr, options: &Options) -> String {
     let senders = if options.strict_senders {
         "  -o { smtpd_sender_restrictions = check_sender_access inline:{ { <> = REJECT } }, reject_sender_login_mismatch }
-  -o { smtpd_sender_login_maps = regexp:{ { /^(.*)$/ $1 } } }
+  -o { smtpd_sender_login_maps = regexp:{ { /^(.*)$$/ $$1 } } }
 "
     } else {
         ""

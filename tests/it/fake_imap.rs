@@ -1,0 +1,192 @@
+//! A small IMAP server with one folder, whose every answer a test may replace.
+//!
+//! It speaks the protocol just well enough for our client; what it is there for are the quirks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::peer::{Peer, Scripted};
+
+/// What a rule says instead of the usual answer; `{tag}` stands for the command's tag.
+#[derive(Clone, Debug)]
+pub(crate) enum Say {
+    /// These bytes, and the conversation goes on.
+    Bytes(Vec<u8>),
+    /// These bytes, then the connection is closed.
+    ThenClose(Vec<u8>),
+    /// These bytes, then silence until the client goes.
+    ThenSilence(Vec<u8>),
+}
+
+impl Say {
+    pub(crate) fn text(text: &str) -> Self {
+        Self::Bytes(text.as_bytes().to_vec())
+    }
+}
+
+#[derive(Default)]
+struct State {
+    rules: Vec<(String, Say)>,
+    commands: Vec<String>,
+    messages: Vec<(u32, Vec<u8>)>,
+    uid_validity: u32,
+    capabilities: String,
+    greeting: Vec<u8>,
+}
+
+/// A running server.
+pub(crate) struct FakeImap {
+    pub(crate) server: Scripted,
+    state: Arc<Mutex<State>>,
+}
+
+impl FakeImap {
+    /// Starts one that offers these capabilities besides `IMAP4rev1`.
+    pub(crate) fn start(capabilities: &str) -> Self {
+        let state = State {
+            uid_validity: 1,
+            capabilities: format!("IMAP4rev1 {capabilities}").trim_end().to_owned(),
+            greeting: b"* OK ready\r\n".to_vec(),
+            ..State::default()
+        };
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        let server = Scripted::start(move |peer| {
+            converse(peer, &shared);
+        });
+        Self { server, state }
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A command that begins with `start` (without its tag) is answered so.
+    pub(crate) fn on(&self, start: &str, say: Say) -> &Self {
+        self.with(|it| it.rules.push((start.to_owned(), say)));
+        self
+    }
+
+    /// Behaves again.
+    pub(crate) fn forgive(&self) {
+        self.with(|it| it.rules.clear());
+    }
+
+    pub(crate) fn greet(&self, greeting: &[u8]) -> &Self {
+        self.with(|it| it.greeting = greeting.to_vec());
+        self
+    }
+
+    pub(crate) fn put(&self, uid: u32, message: impl AsRef<[u8]>) -> &Self {
+        self.with(|it| it.messages.push((uid, message.as_ref().to_vec())));
+        self
+    }
+
+    pub(crate) fn renumber(&self, uid_validity: u32) {
+        self.with(|it| it.uid_validity = uid_validity);
+    }
+
+    /// Every command so far, without its tag.
+    pub(crate) fn commands(&self) -> Vec<String> {
+        self.with(|it| it.commands.clone())
+    }
+}
+
+fn converse(peer: &mut Peer, state: &Mutex<State>) -> Option<()> {
+    let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
+    let greeting = lock().greeting.clone();
+    peer.send(greeting);
+    let mut idling = String::new();
+    loop {
+        let mut line = peer.line()?;
+        while let Some(count) =
+            line.strip_suffix('}').and_then(|it| it.rsplit_once('{')).and_then(|it| it.1.parse().ok())
+        {
+            peer.send("+ go on\r\n");
+            line.push_str(&String::from_utf8_lossy(&peer.bytes(count)?));
+            line.push_str(&peer.line()?);
+        }
+        let (tag, command) = match line.split_once(' ') {
+            Some(it) => it,
+            None => (idling.as_str(), line.as_str()),
+        };
+        lock().commands.push(command.to_owned());
+        let rule = lock().rules.iter().find(|(start, _)| command.starts_with(start.as_str())).map(|it| it.1.clone());
+        let fill = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+            Ok(text) => text.replace("{tag}", tag).into_bytes(),
+            Err(_) => bytes.to_vec(),
+        };
+        match rule {
+            Some(Say::Bytes(bytes)) => peer.send(fill(&bytes)),
+            Some(Say::ThenClose(bytes)) => {
+                peer.send(fill(&bytes));
+                return None;
+            }
+            Some(Say::ThenSilence(bytes)) => {
+                peer.send(fill(&bytes));
+                peer.silence();
+                return None;
+            }
+            None => usual(peer, tag, command, &lock)?,
+        };
+        if command == "IDLE" {
+            idling = tag.to_owned();
+        }
+    }
+}
+
+fn usual<'a>(
+    peer: &mut Peer,
+    tag: &str,
+    command: &str,
+    lock: &impl Fn() -> std::sync::MutexGuard<'a, State>,
+) -> Option<bool> {
+    let ok = format!("{tag} OK done\r\n");
+    let verb = command.split([' ', '\r']).next().unwrap_or_default();
+    Some(match verb {
+        "CAPABILITY" => {
+            let list = lock().capabilities.clone();
+            peer.send(format!("* CAPABILITY {list}\r\n{ok}"))
+        }
+        "SELECT" | "EXAMINE" => {
+            let exists = lock().messages.len();
+            let validity = lock().uid_validity;
+            let access = if verb == "SELECT" { "READ-WRITE" } else { "READ-ONLY" };
+            peer.send(format!(
+                "* {exists} EXISTS\r\n* OK [UIDVALIDITY {validity}] valid\r\n{tag} OK [{access}] done\r\n"
+            ))
+        }
+        "AUTHENTICATE" if command.split(' ').count() == 2 => {
+            peer.send("+ \r\n");
+            peer.line()?;
+            peer.send(ok)
+        }
+        "IDLE" => peer.send("+ idling\r\n"),
+        "LOGOUT" => {
+            peer.send(format!("* BYE\r\n{ok}"));
+            return None;
+        }
+        "UID" if command.starts_with("UID SEARCH") => {
+            let uids: Vec<String> = lock().messages.iter().map(|it| it.0.to_string()).collect();
+            peer.send(format!("* SEARCH {}\r\n{ok}", uids.join(" ")))
+        }
+        "UID" if command.starts_with("UID FETCH") => {
+            let list = command.split(' ').nth(2)?.split(',').filter_map(|it| it.parse().ok()).collect::<Vec<u32>>();
+            let messages = lock().messages.clone();
+            for (number, (uid, bytes)) in (1..).zip(messages).filter(|(_, it)| list.contains(&it.0)) {
+                let size = bytes.len();
+                let date = "17-Jul-2026 02:44:25 +0800";
+                peer.send(format!("* {number} FETCH (UID {uid} RFC822.SIZE {size} INTERNALDATE \"{date}\""));
+                if command.contains("BODY.PEEK[]") {
+                    peer.send(format!(" BODY[]<0> {{{size}}}\r\n"));
+                    peer.send(bytes);
+                } else if command.contains("HEADER.FIELDS") {
+                    peer.send(format!(" BODY[HEADER.FIELDS (FROM)]<0> {{{size}}}\r\n"));
+                    peer.send(bytes);
+                }
+                peer.send(")\r\n");
+            }
+            peer.send(ok)
+        }
+        _ => peer.send(ok),
+    })
+}
