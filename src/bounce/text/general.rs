@@ -53,7 +53,9 @@ pub(super) fn read(lines: &[Line], seen: &Seen, fields: Fields<'_>, shared: &Sha
     if certainty == Certainty::IfSomeoneFailed && best <= ENOUGH {
         return None;
     }
-    let chosen: Vec<&Candidate> = if best >= ENOUGH {
+    let chosen: Vec<&Candidate> = if candidates.iter().any(|it| it.heads && it.weight >= ENOUGH) {
+        candidates.iter().filter(|it| it.heads).collect()
+    } else if best >= ENOUGH {
         candidates.iter().filter(|it| it.weight >= ENOUGH && it.weight + 2 >= best).collect()
     } else {
         // The only address there is need not have as much.
@@ -122,6 +124,8 @@ struct Candidate {
     line: usize,
     address: String,
     weight: i32,
+    /// It heads a paragraph, `<address>:`, as in so many formats: then all do that failed.
+    heads: bool,
 }
 
 struct Weighing<'a> {
@@ -141,7 +145,8 @@ impl Weighing<'_> {
                 let address = address.as_str().trim_matches(['\'', '`', '*', '|', '.']).to_owned();
                 let before = captures.get(0).and_then(|it| line.text.get(..it.start())).unwrap_or_default();
                 let weight = self.weight(number, line, &address, before);
-                candidates.push(Candidate { line: number, address, weight });
+                let heads = line.text.starts_with(&format!("<{address}>:"));
+                candidates.push(Candidate { line: number, address, weight, heads });
             }
         }
         candidates
@@ -181,31 +186,35 @@ impl Weighing<'_> {
         let reply = |it: &Line| codes::looks_like_reply(&it.text);
         let telling = |it: &Line| reply(it) || self.gives_reason(&it.text);
         let label = |it: &Line| is_label(&it.text);
-        let (above, from) = self.lines.split_at(number.min(self.lines.len()));
-        let own = from.get(..1).unwrap_or_default();
-        let after = from.get(1..end.saturating_sub(number).max(1)).unwrap_or_default();
-        let paragraph = after.get(..after.iter().take_while(|it| !it.is_blank()).count()).unwrap_or_default();
+        let last = self.lines.len();
+        let end = end.clamp(number + 1, last.max(number + 1));
+        let blank = self.lines.iter().skip(number).position(Line::is_blank).map_or(last, |it| number + it);
+        let first = |from: usize, to: usize, wanted: &dyn Fn(&Line) -> bool| {
+            self.lines.get(from..to.min(last))?.iter().position(wanted).map(|it| from + it)
+        };
         // The nearest first, a server's reply before words that merely sound like a reason.
-        let near = [own, paragraph, after].into_iter();
-        let at = near.clone().find_map(|it| begins(it, &reply)).or_else(|| begins(after, &label));
-        let at = at.or_else(|| near.clone().find_map(|it| begins(it, &telling)));
+        let near = [(number, number + 1), (number + 1, blank), (number + 1, end)];
+        let nearest = |wanted: &dyn Fn(&Line) -> bool| near.iter().find_map(|(from, to)| first(*from, *to, wanted));
+        let above = || {
+            let wanted: [&dyn Fn(&Line) -> bool; 3] = [&reply, &label, &telling];
+            wanted.into_iter().find_map(|it| first(0, number, it))
+        };
         let at =
-            at.or_else(|| [&reply as &dyn Fn(&Line) -> bool, &label, &telling].iter().find_map(|it| begins(above, it)));
-        Found { address: candidate.address.clone(), reason: at.and_then(|it| self.words(it)), ..Found::default() }
+            nearest(&reply).or_else(|| first(number + 1, end, &label)).or_else(|| nearest(&telling)).or_else(above);
+        let reason = at.and_then(|it| self.words(it, end, &candidate.address));
+        Found { address: candidate.address.clone(), reason, ..Found::default() }
     }
 
-    /// The words of a reason that begins with the first of `lines`, up to a blank one.
-    fn words(&self, lines: &[Line]) -> Option<String> {
-        let words = lines.iter().take(REACH).take_while(|it| !it.is_blank()).map(|it| it.text.as_str());
-        let words = one_line(words)?;
-        let cleaned = self.shared.label.iter().find_map(|it| Some(it.captures(&words)?.name("reason")?.as_str()));
-        Some(cleaned.unwrap_or(&words).to_owned())
+    /// The words of a reason that begins with a line, up to a blank one; without the recipient's
+    /// name or a label before them.
+    fn words(&self, at: usize, end: usize, address: &str) -> Option<String> {
+        let end = if at < end { end } else { self.lines.len() };
+        let lines = self.lines.get(at..end)?.iter().take(REACH).take_while(|it| !it.is_blank());
+        let words = one_line(lines.map(|it| it.text.as_str()))?;
+        let words = words.strip_prefix(&format!("<{address}>:")).unwrap_or(&words).trim();
+        let cleaned = self.shared.label.iter().find_map(|it| Some(it.captures(words)?.name("reason")?.as_str()));
+        Some(cleaned.unwrap_or(words).to_owned())
     }
-}
-
-/// The lines from the first that is wanted.
-fn begins<'l>(lines: &'l [Line], wanted: &dyn Fn(&Line) -> bool) -> Option<&'l [Line]> {
-    lines.get(lines.iter().position(wanted)?..)
 }
 
 /// Whether the line begins with a word that announces a reason.

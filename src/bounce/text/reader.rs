@@ -14,7 +14,7 @@ use super::{
 use crate::{
     bounce::{Action, Provenance},
     catalogue,
-    mail::{Mail, Mailbox},
+    mail::{Mail, Mailbox, html::resolve_entities},
 };
 
 /// Every descriptor, with the marks of all in one automaton.
@@ -92,6 +92,13 @@ impl Formats {
             particulars: reading.particulars.or(Particulars::of_lines(&text.lines, &self.shared)),
             provenance: reading.provenance,
         })
+    }
+
+    /// Whether no second format claims the message as firmly as the first.
+    #[cfg(test)]
+    pub(super) fn is_clear(&self, mail: &Mail) -> bool {
+        let claims = self.marks.claims(&self.look_at(mail).seen);
+        claims.get(1).is_none_or(|second| claims.first().is_some_and(|first| first.weight > second.weight))
     }
 
     /// Finds the marks and leaves the pasted original aside.
@@ -175,7 +182,9 @@ impl Spoken<'_> {
         let bare = self.format.is_some_and(|it| it.descriptor.read.bare_names);
         let address = mailbox(&found.address, bare, self.text.fields)?;
         let alias = found.alias.as_deref().and_then(Mailbox::parse).filter(|it| !it.same_mailbox(&address));
-        let reason = found.reason.unwrap_or_default();
+        // NetEase writes `&nbsp;` into plain text.
+        let reason = resolve_entities(&found.reason.unwrap_or_default());
+        let reason = lines::fold(&reason).into_owned();
         let remote_mta = self.remote_mta(&reason).or_else(|| self.remote_mta(&found.context)).or(found.host);
         let action = self.action();
         let expired = self.formats.marks.says(Sign::Expired, &format!("{reason}\n{}", found.context));
