@@ -123,7 +123,7 @@ pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exi
     let config = config::load(&cli.config, Secrets::Skip)?;
     let zone = &config.reply.timezone;
     super::block_on(async {
-        let journal = Journal::open(&config.journal, Access::Read).await.map_err(failure)?;
+        let journal = Journal::open(&config.journal, Access::Read).await.map_err(|error| failure(&error))?;
         let result = match &args.command {
             Command::List(args) => list(&journal, args, zone, terminal).await,
             Command::Show { id, format, eml } => show(&journal, id, *format, *eml, zone, terminal).await,
@@ -162,7 +162,7 @@ async fn list(journal: &Journal, args: &ListArgs, zone: &TimeZone, terminal: &mu
         before: args.before,
         limit: args.limit,
     };
-    let rows = journal.list(&filter).await.map_err(failure)?;
+    let rows = journal.list(&filter).await.map_err(|error| failure(&error))?;
     match args.format {
         ListFormat::Table if rows.is_empty() => writeln!(terminal.out(), "Nothing is recorded that fits.")?,
         ListFormat::Table => terminal.out().write_all(review::list(&rows, zone).text().as_bytes())?,
@@ -184,7 +184,7 @@ async fn show(
     zone: &TimeZone,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    let story = journal.show(id).await.map_err(failure)?;
+    let story = journal.show(id).await.map_err(|error| failure(&error))?;
     if eml {
         let mail = story.reply.map(|reply| reply.bytes).filter(|bytes| !bytes.is_empty());
         let mail = mail.ok_or_else(|| Failure::new(Exit::UnreadableData, format!("{id} has no explanation")))?;
@@ -199,8 +199,8 @@ async fn show(
 }
 
 /// The journal's errors bring their own hints.
-pub(super) fn failure(error: Error) -> Failure {
-    let exit = match &error {
+pub(super) fn failure(error: &Error) -> Failure {
+    let exit = match error {
         Error::Url { .. } => Exit::Configuration,
         Error::Unknown { .. } | Error::State { .. } => Exit::UnreadableData,
         _ if error.is_temporary() => Exit::TryAgain,

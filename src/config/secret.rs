@@ -63,8 +63,12 @@ impl Sources<'_> {
             return None;
         }
         if let Some(secret) = self.in_file {
-            warn_if_readable(reader, reader.path, self.key);
-            return Some(secret.get_ref().0.clone());
+            let secret = &secret.get_ref().0;
+            // `journal.url` is a secret only where it names a server.
+            if !secret.expose_secret().starts_with("sqlite:") {
+                warn_if_readable(reader, reader.path, self.key);
+            }
+            return Some(secret.clone());
         }
         let (suffix, text) = others.iter().find_map(|(suffix, text)| Some((*suffix, text.as_ref()?)))?;
         let value = text.get_ref();

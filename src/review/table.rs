@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-use comfy_table::{Cell, Table as Grid, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Cell, LineStyle, Table as Grid, TableStyle};
 
 /// Columns of a cell in the terminal; what is longer is cut.
 const CELL: usize = 48;
@@ -31,7 +31,7 @@ impl Table {
     #[must_use]
     pub fn text(&self) -> String {
         let mut grid = Grid::new();
-        grid.load_style(UTF8_HORIZONTAL_ONLY);
+        grid.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
         grid.set_header(self.headings.iter().map(Cell::new));
         for row in &self.rows {
             grid.add_row(row.iter().map(|cell| Cell::new(cut(&printable(cell), CELL))));

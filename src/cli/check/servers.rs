@@ -6,6 +6,7 @@ use super::{Exit, Report};
 use crate::{
     config::Config,
     evidence::{Answer, EvidenceRequest, dns::Resolver},
+    journal::{self, Access, Filter, Journal},
     outbound::{Route, Sender},
     source::{self, After, Mailbox, Place},
 };
@@ -16,6 +17,7 @@ pub(super) async fn all(report: &mut Report<'_>, config: &Config) {
         mailbox(report, settings).await;
     }
     way_out(report, config).await;
+    journal(report, config).await;
 }
 
 /// The resolver, and the mail hosts of our own domains.
@@ -117,4 +119,35 @@ async fn way_out(report: &mut Report<'_>, config: &Config) {
         }
     }
     sender.close().await;
+}
+
+/// Opens for reading: a daemon may be at work on it.
+async fn journal(report: &mut Report<'_>, config: &Config) {
+    let last = match Journal::open(&config.journal, Access::Read).await {
+        Ok(journal) => {
+            let rows = journal.list(&Filter { all: true, limit: 1, ..Filter::default() }).await;
+            journal.close().await;
+            rows
+        }
+        Err(error) => Err(error),
+    };
+    match last {
+        Ok(rows) => {
+            let last = rows.first().map(|row| format!(", last written {:.0}", row.recorded)).unwrap_or_default();
+            report.fine("journal", &format!("opens{last}"));
+        }
+        Err(journal::Error::Missing { path }) => match path.parent().filter(|directory| !directory.is_dir()) {
+            Some(directory) => {
+                let detail = format!("{}: the directory is not there yet", directory.display());
+                let remedy = "systemd makes it (StateDirectory); else make it for the user that runs whybounced";
+                report.warning("journal", &detail, Some(remedy));
+            }
+            None => report.fine("journal", &format!("{} is made at the first run", path.display())),
+        },
+        Err(error) => {
+            let exit =
+                if matches!(error, journal::Error::Url { .. }) { Exit::Configuration } else { Exit::Unavailable };
+            report.error("journal", &error.to_string(), exit);
+        }
+    }
 }
