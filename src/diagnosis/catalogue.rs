@@ -234,7 +234,11 @@ impl Builder {
             (None, Some(cause)) => cause,
             (Some(name), None) => self.cause(name, source)?,
             (Some(name), Some(_)) => {
-                return Err(source.mistake(&name.span(), "`cause` stands here, but the folder names it", "remove the key"));
+                return Err(source.mistake(
+                    &name.span(),
+                    "`cause` stands here, but the folder names it",
+                    "remove the key",
+                ));
             }
             (None, None) => {
                 return Err(source.mistake(&at, &format!("rule `{id}` names no cause"), "add `cause = \"…\"`"));
@@ -260,7 +264,11 @@ impl Builder {
         }
         if form.samples.is_empty() || !overlay && form.source.is_empty() {
             let reason = format!("rule `{id}` has no {}", if form.samples.is_empty() { "sample" } else { "source" });
-            return Err(source.mistake(&at, &reason, "add one reply that it decides: `samples = [\"…\"]`, and its `source`"));
+            return Err(source.mistake(
+                &at,
+                &reason,
+                "add one reply that it decides: `samples = [\"…\"]`, and its `source`",
+            ));
         }
         self.claim(&id, &at, source)?;
         let mut rule = Rule {
@@ -407,7 +415,11 @@ impl Builder {
 const PHRASE_HINT: &str = "a phrase is words with {address}, {host}, {ip}, {number} or {*} between them";
 const CODE_HINT: &str = "write `x.1.1`, `5.7.606-649`, `550` or `500-504`";
 
-fn phrase(words: &toml::Spanned<String>, source: Source<'_>, literals: &mut Literals) -> Result<Phrase, CatalogueError> {
+fn phrase(
+    words: &toml::Spanned<String>,
+    source: Source<'_>,
+    literals: &mut Literals,
+) -> Result<Phrase, CatalogueError> {
     Phrase::parse(words.get_ref(), literals)
         .map_err(|wrong| source.mistake(&words.span(), &format!("phrase `{}`: {wrong}", words.get_ref()), PHRASE_HINT))
 }

@@ -2,13 +2,7 @@
 //!
 //! Where a fact stands beside known words, those words are data (`catalogue/facts.toml`).
 
-use super::{
-    Catalogue, Facts,
-    form::FactName,
-    phrase::Phrase,
-    rule::Words,
-    text::is_host,
-};
+use super::{Catalogue, Facts, form::FactName, phrase::Phrase, rule::Words, text::is_host};
 
 /// A fact is looked for within this many octets of its words.
 const NEAR: usize = 48;
@@ -113,7 +107,16 @@ fn size(text: &str) -> Option<u64> {
     let word = rest.trim_start().to_ascii_lowercase();
     let octets = match unit {
         Some(b'k') => value * 1024.0,
-        Some(b'm') if word.starts_with("mb") || word.starts_with("mi") || word.starts_with("meg") || word == "m" || word.starts_with("m)") || word.starts_with("m ") => value * 1_048_576.0,
+        Some(b'm')
+            if word.starts_with("mb")
+                || word.starts_with("mi")
+                || word.starts_with("meg")
+                || word == "m"
+                || word.starts_with("m)")
+                || word.starts_with("m ") =>
+        {
+            value * 1_048_576.0
+        }
         Some(b'g') if word.starts_with("gb") || word.starts_with("gi") => value * 1_073_741_824.0,
         _ if value >= 1000.0 => value,
         _ => return None,
@@ -158,7 +161,8 @@ fn address(text: &str) -> Option<String> {
 }
 
 fn ip(text: &str) -> Option<std::net::IpAddr> {
-    text.split(|c: char| !(c.is_ascii_hexdigit() || c == '.' || c == ':')).find_map(|it| it.trim_end_matches(['.', ':']).parse().ok())
+    text.split(|c: char| !(c.is_ascii_hexdigit() || c == '.' || c == ':'))
+        .find_map(|it| it.trim_end_matches(['.', ':']).parse().ok())
 }
 
 /// A zone (`zen.spamhaus.org`) or a name (`Spamhaus`).

@@ -139,7 +139,8 @@ impl Catalogue {
 
     fn candidates<'a>(&'a self, words: &Words<'_>) -> Vec<Candidate<'a>> {
         let by_literal = words.hits.keys().filter_map(|it| self.triggers.get(*it));
-        let by_enhanced = words.enhanced.iter().filter_map(|(it, _)| self.by_enhanced.get(&(it.subject(), it.detail())));
+        let by_enhanced =
+            words.enhanced.iter().filter_map(|(it, _)| self.by_enhanced.get(&(it.subject(), it.detail())));
         let by_reply = words.reply.iter().filter_map(|it| self.by_reply.get(&it.get()));
         let mut numbers: Vec<u32> = by_literal.chain(by_enhanced).chain(by_reply).flatten().copied().collect();
         numbers.extend((0_u32..).zip(&self.rules).filter(|(_, it)| it.shape.is_some()).map(|(number, _)| number));
@@ -156,7 +157,9 @@ impl Catalogue {
             return Some(0);
         }
         let told = |it: &Candidate<'_>| {
-            it.rule.level >= Level::SystemCode && !self.is(it.rule, "expired") && !self.is(it.rule, CauseId::UNDETERMINED)
+            it.rule.level >= Level::SystemCode
+                && !self.is(it.rule, "expired")
+                && !self.is(it.rule, CauseId::UNDETERMINED)
         };
         Some(candidates.iter().position(told).unwrap_or(0))
     }
@@ -168,9 +171,9 @@ impl Catalogue {
     fn verdict(&self, winner: &Candidate<'_>, candidates: &[Candidate<'_>], words: &Words<'_>) -> Diagnosis {
         let rule = winner.rule;
         let Some(cause) = self.causes.get(rule.cause) else { return self.nothing_known(words) };
-        let contested = candidates.iter().any(|it| {
-            it.rule.cause != rule.cause && it.rule.level >= Level::Phrase && !self.is(it.rule, "expired")
-        });
+        let contested = candidates
+            .iter()
+            .any(|it| it.rule.cause != rule.cause && it.rule.level >= Level::Phrase && !self.is(it.rule, "expired"));
         let confidence = rule.confidence.unwrap_or(match rule.level {
             Level::Phrase | Level::SystemPhrase if contested => Confidence::Likely,
             Level::Phrase | Level::SystemPhrase => Confidence::Certain,

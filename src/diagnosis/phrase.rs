@@ -169,8 +169,8 @@ impl Piece {
             _ => true,
         };
         let within = original.get(range.clone())?;
-        let opens = !self.opens_word
-            || bounded(within.chars().next(), original.get(..range.start)?.chars().next_back());
+        let opens =
+            !self.opens_word || bounded(within.chars().next(), original.get(..range.start)?.chars().next_back());
         let closes =
             !self.closes_word || bounded(within.chars().next_back(), original.get(range.end..)?.chars().next());
         let named = !self.inside_names && text.inside_name(&range);
@@ -214,7 +214,8 @@ fn is_host_like(word: &str) -> bool {
 /// A placeholder before the first piece: the word that ends there must be of its kind.
 fn fits_before(gap: Option<Gap>, text: &Text<'_>, start: usize) -> Option<()> {
     let Some(gap) = gap else { return Some(()) };
-    let before = text.original().get(..start)?.trim_end_matches(|c: char| c.is_whitespace() || "<>()[]:;,.=\"'-".contains(c));
+    let before =
+        text.original().get(..start)?.trim_end_matches(|c: char| c.is_whitespace() || "<>()[]:;,.=\"'-".contains(c));
     let word = before.rsplit(char::is_whitespace).next()?;
     gap.fits(word).then_some(())
 }

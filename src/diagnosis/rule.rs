@@ -169,7 +169,11 @@ impl Rule {
         for phrase in &self.all {
             let at = phrase.find(&words.text, &words.hits)?;
             weight += phrase.weight();
-            place = Some(place.filter(|_| !self.any.is_empty()).map_or(at.clone(), |known| known.start.min(at.start)..known.end.max(at.end)));
+            place = Some(
+                place
+                    .filter(|_| !self.any.is_empty())
+                    .map_or(at.clone(), |known| known.start.min(at.start)..known.end.max(at.end)),
+            );
         }
         if self.none.iter().any(|it| it.find(&words.text, &words.hits).is_some()) {
             return None;

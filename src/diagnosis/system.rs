@@ -79,7 +79,8 @@ impl Systems {
     {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let ends = |suffix: &str| {
-            host.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.') || suffix.starts_with('.'))
+            host.strip_suffix(suffix)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.') || suffix.starts_with('.'))
         };
         self.list
             .iter()

@@ -89,6 +89,14 @@ impl Journal {
         tx.commit().await
     }
 
+    /// An attempt was broken off before anything of the message was sent: due again, as before it.
+    pub async fn put_back(&self, id: i64, now: Timestamp) -> Result<(), Error> {
+        let mut tx = self.database.write().await?;
+        again(&mut tx, id, now).await?;
+        entry(&mut tx, None, Some(id), now, Step::Recovered, None, "broken off before the message was sent").await?;
+        tx.commit().await
+    }
+
     /// Records how an attempt ended, and what follows from it.
     pub async fn finish(&self, id: i64, delivery: &Delivery, now: Timestamp) -> Result<(), Error> {
         let mut tx = self.database.write().await?;

@@ -1,0 +1,230 @@
+//! The pure stages strung together: one raw message in, one committed journal entry out.
+//!
+//! Here the clock is read and evidence is asked for; nothing is sent and no mailbox is touched.
+
+use std::{collections::HashSet, path::PathBuf};
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::{
+    bounce::{self, Action, Bounce, Original, Recognition},
+    config::Config,
+    diagnosis::{Catalogue, Diagnosis, home_of},
+    evidence::{self, Finding, dns::Resolver},
+    journal::{self, Journal, JournalEntry, Recording},
+    mail::{Mailbox, RawMessage, Recorded, ReversePath},
+    policy::{self, Decision, Incoming},
+    reply::{self, Texts},
+    source::{Found, Outcome},
+};
+
+/// Everything that handling a message takes. Built anew on SIGHUP.
+pub struct Engine {
+    pub(super) config: Config,
+    pub(super) catalogue: Catalogue,
+    pub(super) texts: Texts,
+    pub(super) resolver: Option<Resolver>,
+    /// The journal, which outlives the engine.
+    pub journal: Journal,
+    /// Rung when a row may have fallen due.
+    pub(super) outbox_news: Notify,
+}
+
+/// A message that is on record.
+pub(super) struct Handled {
+    pub(super) recorded: Recorded,
+    pub(super) outcome: Outcome,
+}
+
+/// Why the engine cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A rule of `rules.d` or of the catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] crate::diagnosis::CatalogueError),
+    /// Texts of `reply.templates`, each mistake.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Texts(Vec<reply::TextError>),
+    /// A directory named in the configuration cannot be read.
+    #[error("{path}: {source}\n\nhint: check the path and that user `whybounced` may read it")]
+    Directory {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The resolver.
+    #[error("{0}\n\nhint: name resolvers in `[evidence] resolvers`, or set `enabled = false`")]
+    Resolver(String),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+}
+
+impl Engine {
+    /// Loads catalogue and texts with the administrator's overlays. Opens no connection.
+    pub fn new(config: Config, journal: Journal) -> Result<Self, StartError> {
+        let rules = super::overlay::files(&config.rules_dir, "toml")?;
+        let rules: Vec<(&str, &str)> = rules.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        let catalogue = Catalogue::with_overlay(&rules)?;
+        let own = config.templates.as_deref().map(super::overlay::tree).transpose()?.unwrap_or_default();
+        let texts = Texts::with_overlay(own).map_err(StartError::Texts)?;
+        let resolver = config
+            .evidence
+            .enabled
+            .then(|| Resolver::new(&config.evidence))
+            .transpose()
+            .map_err(StartError::Resolver)?;
+        Ok(Self { config, catalogue, texts, resolver, journal, outbox_news: Notify::new() })
+    }
+
+    /// Recognises, diagnoses, checks, decides, renders, and commits. Returns only after the commit.
+    pub(super) async fn handle(&self, message: RawMessage) -> Result<Handled, journal::Error> {
+        let RawMessage { reference, received, bytes, size, role } = message;
+        let content = journal::content_hash(&bytes);
+        let recognition = bounce::recognise(&bytes);
+        drop(bytes);
+        let findings = match &recognition {
+            Recognition::Bounce(bounce) => self.findings(bounce).await,
+            Recognition::NotABounce(other) => match &other.quoted {
+                Some(bounce) => self.findings(bounce).await,
+                None => Vec::new(),
+            },
+        };
+        let outcome = match &recognition {
+            Recognition::Bounce(_) => Outcome::Bounce,
+            Recognition::NotABounce(other) if other.quoted.is_some() => Outcome::Bounce,
+            Recognition::NotABounce(_) => Outcome::Other,
+        };
+        loop {
+            let now = Timestamp::now();
+            let candidate = policy::candidate(&self.config.policy, &role, &recognition).ok();
+            let known = self.journal.history(candidate.as_ref(), &self.config.policy, &content, now).await?;
+            let incoming = Incoming { role: &role, received, recognition: &recognition, findings: &findings };
+            let decision = policy::decide(&self.config.policy, &incoming, &known.history, now);
+            let reply = self.render(&recognition, &findings, &decision, &known.earlier, now);
+            let entry = JournalEntry {
+                reference: &reference,
+                role: &role,
+                received,
+                size,
+                content: &content,
+                recognition: &recognition,
+                findings: &findings,
+                candidate: candidate.as_ref(),
+                decision: &decision,
+                reply: reply.as_ref(),
+                catalogue_version: env!("CARGO_PKG_VERSION"),
+                at: now,
+            };
+            match self.journal.record(&entry, &self.config.policy).await? {
+                // Another bounce of the same original was committed meanwhile: decide again.
+                Recording::Conflict => {}
+                Recording::Done { recorded, bounce_id, decision } => {
+                    log(&bounce_id.to_string(), &recognition, &findings, &decision);
+                    self.outbox_news.notify_one();
+                    return Ok(Handled { recorded, outcome });
+                }
+            }
+        }
+    }
+
+    /// Records a message that broke the pipeline again and again, so that the scan goes on.
+    pub(super) async fn set_aside(&self, found: &Found) -> Result<Recorded, journal::Error> {
+        tracing::error!(
+            mailbox = found.reference.account,
+            key = found.reference.key,
+            "a message was set aside after three failures"
+        );
+        self.journal.set_aside(&found.reference, found.received, found.size, Timestamp::now()).await
+    }
+
+    /// Diagnoses each recipient and weighs what the DNS says.
+    async fn findings(&self, bounce: &Bounce) -> Vec<Finding> {
+        let author = bounce.original.as_ref().and_then(author_of);
+        let home = home_of(author.map(Mailbox::domain), self.config.home_country.as_deref());
+        let diagnosed: Vec<(&bounce::RecipientReport, Diagnosis)> =
+            bounce.recipients.iter().map(|report| (report, self.catalogue.diagnose(bounce, report, home))).collect();
+        let mut seen = HashSet::new();
+        let mut asked: Vec<evidence::EvidenceRequest> =
+            diagnosed.iter().flat_map(|(report, diagnosis)| evidence::requests(report, diagnosis)).collect();
+        asked.retain(|request| seen.insert(request.clone()));
+        let (observations, trust) = match &self.resolver {
+            Some(resolver) if !asked.is_empty() => {
+                let lies = resolver.lies().await;
+                (resolver.observe(&asked, Timestamp::now).await, !lies)
+            }
+            _ => (Vec::new(), false),
+        };
+        let of = |report: &bounce::RecipientReport| {
+            let domain = report.final_recipient.domain();
+            observations.iter().filter(|it| it.subject == domain).cloned().collect::<Vec<_>>()
+        };
+        diagnosed
+            .into_iter()
+            .map(|(report, diagnosis)| evidence::weigh(report.clone(), diagnosis, of(report), trust))
+            .collect()
+    }
+
+    fn render(
+        &self,
+        recognition: &Recognition,
+        findings: &[Finding],
+        decision: &Decision,
+        earlier: &[(Bounce, Vec<Finding>)],
+        now: Timestamp,
+    ) -> Option<reply::Reply> {
+        let plan = match decision {
+            Decision::Reply(plan) | Decision::Hold(_, plan) => plan,
+            Decision::Suppress(_) => return None,
+        };
+        let bounce = match recognition {
+            Recognition::Bounce(bounce) => bounce,
+            Recognition::NotABounce(other) => other.quoted.as_deref()?,
+        };
+        let mut cases = earlier.to_vec();
+        cases.push((bounce.clone(), findings.to_vec()));
+        Some(reply::render(&self.texts, &self.config.reply, plan, &cases, now))
+    }
+}
+
+/// Who wrote the original, for the question of where our side stands.
+pub(super) fn author_of(original: &Original) -> Option<&Mailbox> {
+    match &original.return_path {
+        Some(ReversePath::Mailbox(mailbox)) => Some(mailbox),
+        Some(ReversePath::Null) | None => original.from.as_ref(),
+    }
+}
+
+/// One line a message; its contents are not in it.
+fn log(bounce_id: &str, recognition: &Recognition, findings: &[Finding], decision: &Decision) {
+    let cause = findings.first().map_or("-", |it| it.diagnosis.cause.as_str());
+    let recipient_domain = findings.first().map_or("-", |it| it.report.final_recipient.domain());
+    let kind = match recognition {
+        Recognition::Bounce(bounce) => match bounce.kind() {
+            Action::Failed => "failed",
+            Action::Delayed => "delayed",
+            Action::Delivered | Action::Relayed | Action::Expanded => "success",
+        },
+        Recognition::NotABounce(_) => "not_a_bounce",
+    };
+    match decision {
+        Decision::Reply(plan) => {
+            tracing::info!(
+                bounce_id,
+                kind,
+                cause,
+                recipient_domain,
+                reference = plan.reference_id.as_str(),
+                "recorded; to be explained"
+            );
+        }
+        Decision::Hold(reason, _) => {
+            tracing::info!(bounce_id, kind, cause, recipient_domain, ?reason, "recorded; held")
+        }
+        Decision::Suppress(reasons) => {
+            tracing::info!(bounce_id, kind, cause, recipient_domain, ?reasons, "recorded; nobody is answered");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `run --once`: takes what is in the folders, waits out `gather`, tries every due row once, ends.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    engine::{Engine, StartError},
+    notify::Heartbeat,
+    post, watch,
+};
+use crate::{journal, source::Mailbox};
+
+/// What is left after one pass.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Left {
+    /// Mailboxes that could not be worked off.
+    pub mailboxes: usize,
+    /// Rows that are still to be sent.
+    pub rows: u64,
+}
+
+/// Works everything off once.
+pub async fn run_once(engine: Engine) -> Result<Left, StartError> {
+    let engine = Arc::new(engine);
+    engine.journal.recover(Timestamp::now()).await?;
+    let mut left = Left::default();
+    for settings in &engine.config.mailboxes {
+        if let Err(error) = take(&engine, settings).await {
+            tracing::error!(mailbox = settings.name, %error, "the mailbox could not be worked off");
+            left.mailboxes += 1;
+        }
+    }
+    wait_out_gather(&engine).await?;
+    let mut sender = None;
+    let mut tried = HashSet::new();
+    while let Some(due) = engine.journal.claim_due(Timestamp::now()).await? {
+        if !tried.insert(due.id) {
+            break;
+        }
+        post::attempt(&engine, &mut sender, &due, &CancellationToken::new()).await?;
+    }
+    if let Some(mut sender) = sender {
+        sender.close().await;
+    }
+    left.rows = engine.journal.waiting().await?;
+    engine.journal.close().await;
+    Ok(left)
+}
+
+async fn take(engine: &Arc<Engine>, settings: &crate::source::Settings) -> Result<(), watch::Ended> {
+    let mut mailbox = Mailbox::new(settings.clone());
+    mailbox.connect().await?;
+    let (stop, heart) = (CancellationToken::new(), Heartbeat::new());
+    let mut result = Ok(());
+    for folder in mailbox.folders() {
+        match watch::work_off(engine, settings, &mut mailbox, &folder, &stop, &heart).await {
+            Ok(worked) => tracing::info!(mailbox = settings.name, folder, recorded = worked.recorded, "worked off"),
+            Err(error) => result = Err(error),
+        }
+    }
+    mailbox.close().await;
+    result
+}
+
+/// Sleeps until nothing waits for further bounces of the same original any more.
+async fn wait_out_gather(engine: &Engine) -> Result<(), journal::Error> {
+    let gather = Duration::try_from(engine.config.policy.gather).unwrap_or(Duration::ZERO);
+    let end = Timestamp::now().checked_add(engine.config.policy.gather).unwrap_or(Timestamp::MAX);
+    if let Some(last) = engine.journal.last_due(end).await? {
+        let wait = Duration::try_from(last.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO);
+        tokio::time::sleep(wait.min(gather)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! One task a mailbox: connect, work off each folder, wait for news, for ever.
+//!
+//! The IMAP server is the queue: a place among the messages in hand is taken before one is fetched.
+//! A mailbox is touched only with a `Recorded` in hand. The cursor moves once a whole scan is on
+//! record, so a kill at any point reads again what was not.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    engine::{Engine, Handled},
+    health::MailboxHealth,
+    notify::Heartbeat,
+};
+use crate::source::{self, Cursor, Found, Mailbox, Settled, Wake, backoff::Backoff};
+
+/// Messages of one mailbox that are being worked on at once.
+const IN_HAND: usize = 8;
+/// A message that failed this often is set aside, and the scan goes on.
+const MOST_FAILURES: u32 = 3;
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    /// The server or the Maildir.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// The journal cannot record: nothing is taken until it can.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::Error),
+}
+
+/// Watches one mailbox until `stop`.
+pub(super) async fn watch(
+    engine: Arc<Engine>,
+    settings: source::Settings,
+    stop: CancellationToken,
+    health: Arc<MailboxHealth>,
+    heart: Heartbeat,
+) {
+    let mut mailbox = Mailbox::new(settings.clone());
+    let mut backoff = Backoff::new();
+    loop {
+        let session = session(&engine, &settings, &mut mailbox, &mut backoff, &stop, &health, &heart);
+        // Dropping the future of a call drops its session: a kill would do no other harm.
+        let ended = tokio::select! {
+            ended = session => ended,
+            () = super::after(&stop, super::WORKERS_FINISH) => Ok(()),
+        };
+        let Err(ended) = ended else { break };
+        let wait = match &ended {
+            Ended::Source(error) => backoff.failed(error.kind, Timestamp::now(), super::jitter()),
+            Ended::Journal(_) => super::JOURNAL_RETRY,
+        };
+        health.broken(&ended.to_string());
+        if worth_a_line(backoff.failures()) {
+            tracing::warn!(mailbox = settings.name, error = %ended, wait_seconds = wait.as_secs(), failures = backoff.failures(), "the mailbox cannot be read; trying again");
+        }
+        if sleep_alive(wait, &stop, &heart).await {
+            break;
+        }
+    }
+    mailbox.close().await;
+}
+
+/// The 1st and the 10th failure in a row are told, then every hundredth: hourly at the cap of the waits.
+fn worth_a_line(failures: u32) -> bool {
+    failures <= 1 || failures == 10 || failures.is_multiple_of(100)
+}
+
+/// Sleeps with signs of life; true if stopped meanwhile.
+async fn sleep_alive(wait: std::time::Duration, stop: &CancellationToken, heart: &Heartbeat) -> bool {
+    let end = tokio::time::Instant::now() + wait;
+    loop {
+        heart.beat();
+        let next = end.min(tokio::time::Instant::now() + super::HEARTBEAT);
+        tokio::select! {
+            () = stop.cancelled() => return true,
+            () = tokio::time::sleep_until(next) => {}
+        }
+        if next == end {
+            return false;
+        }
+    }
+}
+
+async fn session(
+    engine: &Arc<Engine>,
+    settings: &source::Settings,
+    mailbox: &mut Mailbox,
+    backoff: &mut Backoff,
+    stop: &CancellationToken,
+    health: &MailboxHealth,
+    heart: &Heartbeat,
+) -> Result<(), Ended> {
+    mailbox.connect().await?;
+    tracing::info!(mailbox = settings.name, "connected");
+    loop {
+        let mut trouble = None;
+        for folder in mailbox.folders() {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            match work_off(engine, settings, mailbox, &folder, stop, heart).await {
+                Ok(_) => {}
+                Err(Ended::Source(error)) if error.kind == source::Kind::Folder => {
+                    if health.news(&error.to_string()) {
+                        tracing::warn!(mailbox = settings.name, folder, %error, "a folder cannot be read; going on with the others");
+                    }
+                    trouble = Some(error.to_string());
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        backoff.worked(Timestamp::now());
+        match trouble {
+            Some(trouble) => health.broken(&trouble),
+            None => health.fine(),
+        }
+        heart.beat();
+        match mailbox.wait(stop).await? {
+            Wake::Stopped => return Ok(()),
+            Wake::News | Wake::Poll => {}
+        }
+    }
+}
+
+/// What working off a folder came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Worked {
+    /// Messages recorded.
+    pub(super) recorded: usize,
+    /// Messages that failed and are left for the next time.
+    pub(super) left: usize,
+}
+
+/// Fetches, handles and settles everything beyond the folder's cursor.
+pub(super) async fn work_off(
+    engine: &Arc<Engine>,
+    settings: &source::Settings,
+    mailbox: &mut Mailbox,
+    folder: &str,
+    stop: &CancellationToken,
+    heart: &Heartbeat,
+) -> Result<Worked, Ended> {
+    let mut worked = Worked::default();
+    loop {
+        let cursor = engine.journal.cursor(&settings.name, folder).await?;
+        let scan = mailbox.scan(folder, cursor, None).await?;
+        if scan.renumbered {
+            tracing::info!(
+                mailbox = settings.name,
+                folder,
+                "the folder was numbered anew; what is on record is known again by its content"
+            );
+        }
+        let mut in_hand = JoinSet::new();
+        for found in &scan.found {
+            if stop.is_cancelled() {
+                break;
+            }
+            heart.beat();
+            while in_hand.len() >= IN_HAND {
+                settle_next(engine, mailbox, &mut in_hand, &mut worked).await?;
+            }
+            if engine.journal.poisoned(&found.reference).await? >= MOST_FAILURES {
+                engine.set_aside(found).await?;
+                worked.recorded += 1;
+                continue;
+            }
+            if let Some(task) = fetch(engine, mailbox, found).await? {
+                in_hand.spawn(task);
+            }
+        }
+        while !in_hand.is_empty() {
+            settle_next(engine, mailbox, &mut in_hand, &mut worked).await?;
+        }
+        if stop.is_cancelled() || worked.left > 0 {
+            return Ok(worked);
+        }
+        if let Some(reached) = scan.cursor {
+            keep(engine, settings, folder, cursor, reached).await?;
+        }
+        if !scan.more {
+            return Ok(worked);
+        }
+    }
+}
+
+async fn keep(
+    engine: &Engine,
+    settings: &source::Settings,
+    folder: &str,
+    before: Option<Cursor>,
+    reached: Cursor,
+) -> Result<(), Ended> {
+    if before != Some(reached) {
+        engine.journal.keep_cursor(&settings.name, folder, reached, Timestamp::now()).await?;
+    }
+    Ok(())
+}
+
+/// Fetches one message and gives the work on it; `None` if it is on record already or gone.
+async fn fetch(
+    engine: &Arc<Engine>,
+    mailbox: &mut Mailbox,
+    found: &Found,
+) -> Result<Option<impl Future<Output = (Found, Result<Handled, Failed>)> + Send + 'static>, Ended> {
+    let message = match mailbox.fetch(found).await {
+        Ok(message) => message,
+        Err(error) => {
+            engine.journal.poison(&found.reference, &error.to_string(), Timestamp::now()).await?;
+            return Err(error.into());
+        }
+    };
+    let Some(message) = message else { return Ok(None) };
+    let (engine, found) = (Arc::clone(engine), found.clone());
+    Ok(Some(async move {
+        // A task of its own: a panic ends the message, not the daemon.
+        let work = tokio::spawn(async move { engine.handle(message).await });
+        let result = match work.await {
+            Ok(Ok(handled)) => Ok(handled),
+            Ok(Err(error)) => Err(Failed::Journal(error)),
+            Err(_) => Err(Failed::Panicked),
+        };
+        (found, result)
+    }))
+}
+
+enum Failed {
+    Journal(crate::journal::Error),
+    Panicked,
+}
+
+async fn settle_next(
+    engine: &Engine,
+    mailbox: &mut Mailbox,
+    in_hand: &mut JoinSet<(Found, Result<Handled, Failed>)>,
+    worked: &mut Worked,
+) -> Result<(), Ended> {
+    let Some(Ok((found, result))) = in_hand.join_next().await else { return Ok(()) };
+    match result {
+        Ok(handled) => {
+            worked.recorded += 1;
+            if mailbox.settle(&handled.recorded, handled.outcome).await? == Settled::MarkedInstead {
+                tracing::warn!(
+                    mailbox = found.reference.account,
+                    "the server can move only by expunging others' deletions (no UIDPLUS): marked as read instead"
+                );
+            }
+        }
+        Err(Failed::Journal(error)) => return Err(error.into()),
+        Err(Failed::Panicked) => {
+            worked.left += 1;
+            engine.journal.poison(&found.reference, "the program failed on it", Timestamp::now()).await?;
+            tracing::error!(
+                mailbox = found.reference.account,
+                key = found.reference.key,
+                "a message broke the pipeline; it is tried three times, then set aside"
+            );
+        }
+    }
+    Ok(())
+}
