@@ -5,7 +5,7 @@ use super::{
     author,
     facts::Case,
     frame::Frame,
-    markup::Block,
+    markup::{self, Block},
     page::{self, Detail, Fact, Move, Page, Quote},
     safe,
     section::Conditions,
@@ -20,7 +20,18 @@ use crate::{
 const MOST_CAUSES: usize = 5;
 
 pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail: Detail) -> Page {
-    let cases = author::cases(frame, bounces);
+    let entries = author::entries(frame, bounces);
+    let limits = detail.limits();
+    // The first recipient of each cause stands for all of it.
+    let mut causes: Vec<&str> = Vec::new();
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for entry in &entries {
+        let cause = entry.finding.diagnosis.cause.as_str();
+        if !causes.contains(&cause) && causes.len() < MOST_CAUSES {
+            causes.push(cause);
+            cases.push(frame.case(entry));
+        }
+    }
     let none = Conditions::default();
     let common = frame.common(bounces.first().map(|(bounce, _)| bounce));
     let mut page =
@@ -30,14 +41,8 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
         page.headline = page::run(page.subject.clone());
         return page;
     };
-    page.subject = frame.line("admin subject", &first.conditions, &first.facts.clone().with_counts(cases.len(), 0));
-    let mut told: Vec<&str> = Vec::new();
+    page.subject = frame.line("admin subject", &first.conditions, &first.facts.clone().with_counts(entries.len(), 0));
     for case in &cases {
-        let cause = case.finding.diagnosis.cause.as_str();
-        if told.contains(&cause) || told.len() == MOST_CAUSES {
-            continue;
-        }
-        told.push(cause);
         let mut blocks = Vec::new();
         let headline = frame.cause_blocks(case, "admin");
         let mut headline = headline.into_iter();
@@ -48,7 +53,7 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
             blocks.extend(frame.cause_blocks(case, "admin"));
         }
         blocks.extend(frame.cause_blocks(case, "admin steps"));
-        let paste = frame.cause_blocks(case, "admin paste");
+        let paste = markup::to_pass_on(frame.cause_blocks(case, "admin paste"));
         if !paste.is_empty() {
             blocks.extend(frame.blocks("paste label", &case.conditions, &case.facts));
             blocks.extend(paste);
@@ -58,13 +63,13 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
         let label = frame.line(&author_move(case), &case.conditions, &case.facts);
         page.moves.push(Move { action, ..Move::new(frame, label, acts, blocks) });
     }
-    let (named, quotations, characters) = detail.limits();
-    for case in cases.iter().take(named) {
-        page.facts.extend(facts(frame, case));
-    }
-    for case in cases.iter().take(quotations) {
-        let Some(words) = &case.finding.report.diagnostic else { continue };
-        let words = safe::mask_addresses(&safe::line(words, characters.saturating_mul(2)), &case.typed);
+    for entry in entries.iter().take(limits.names) {
+        let case = frame.case(entry);
+        page.facts.extend(facts(frame, &case));
+        let Some(words) = entry.finding.report.diagnostic.as_ref().filter(|_| page.quotes.len() < limits.quotes) else {
+            continue;
+        };
+        let words = safe::mask_addresses(&safe::line(words, limits.characters * 2), &entry.typed);
         let label = frame.label("quote", &case.conditions, &case.facts);
         page.quotes.push(Quote { label, runs: page::quoted(frame.texts, &words) });
     }

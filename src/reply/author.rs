@@ -1,13 +1,17 @@
 //! The explanation for the author: one recipient at length, or several grouped by whose move it is.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    rc::Rc,
+};
 
 use super::{
-    facts::{Case, Facts},
+    below,
+    facts::{Case, Entry, Facts},
     frame::Frame,
+    gather::typed_addresses,
     markup::{self, Block},
-    page::{self, Detail, Fact, Move, Page, Quote, Station, StationState},
-    safe,
+    page::{self, Detail, Limits, Move, Page},
     section::Conditions,
     speaker::{Speaker, speaker},
 };
@@ -15,6 +19,7 @@ use crate::{
     bounce::{Action, Bounce},
     diagnosis::{Acts, Confidence, Family},
     evidence::{Answer, Finding},
+    mail::Mailbox,
     policy::Ground,
 };
 
@@ -22,65 +27,67 @@ use crate::{
 const SUBJECT_COLUMNS: usize = 24;
 
 pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail: Detail) -> Page {
-    let cases = cases(frame, bounces);
-    let failed: Vec<&Case<'_>> = cases.iter().filter(|it| it.finding.report.action == Action::Failed).collect();
-    let delayed: Vec<&Case<'_>> = cases.iter().filter(|it| it.finding.report.action == Action::Delayed).collect();
+    let entries = entries(frame, bounces);
+    let (failed, delayed): (Vec<Entry<'_>>, Vec<Entry<'_>>) =
+        entries.iter().cloned().partition(|it| it.finding.report.action == Action::Failed);
     let subjects = if failed.is_empty() { &delayed } else { &failed };
-    let others = others(bounces, &cases);
-    let mut page = match subjects[..] {
-        [] => unreadable(frame, bounces),
-        [case] => single(frame, case, others),
-        _ => several(frame, subjects, others, detail),
+    let others = others(bounces, &entries);
+    let limits = detail.limits();
+    // Only what is shown is worked out: a report may name any number of recipients.
+    let shown: Vec<Case<'_>> = subjects.iter().take(limits.quotes).map(|it| frame.case(it)).collect();
+    let mut page = match (&shown[..], subjects.len()) {
+        ([], _) => unreadable(frame, bounces),
+        ([case, ..], 1) => single(frame, case, others),
+        ([first, ..], _) => several(frame, first, subjects, others, limits),
     };
     page.language = frame.tag.to_owned();
     if !failed.is_empty() && !delayed.is_empty() {
-        let facts = subjects[0].facts.clone().with_counts(delayed.len(), 0);
+        let facts = frame.common(None).with_counts(delayed.len(), 0);
         page.notes.extend(frame.blocks("still trying", &Conditions::default(), &facts));
     }
     let common = frame.common(bounces.first().map(|(bounce, _)| bounce));
-    let holding = subjects.first().map(|it| it.conditions.clone()).unwrap_or_default();
+    let holding = shown.first().map(|it| it.conditions.clone()).unwrap_or_default();
     if frame.plan.redirect_to.is_some() {
         page.banner = Some(frame.line("redirected", &holding, &common));
     }
     page.greeting = Some(frame.line("greeting", &holding, &common)).filter(|it| !it.is_empty());
     page.notes.extend(frame.blocks("whom to ask", &holding, &common));
-    below_the_line(frame, &mut page, subjects, &common, detail);
+    below::add(frame, &mut page, &shown, subjects.len() > 1, &common, limits);
     page.footer = frame.blocks("footer", &holding, &common);
     page
 }
 
-/// One case a recipient: a failure takes the place of a delay, and a later word of an earlier one.
-pub(super) fn cases<'a>(frame: &Frame<'a>, bounces: &'a [(Bounce, Vec<Finding>)]) -> Vec<Case<'a>> {
-    let mut by_recipient: BTreeMap<String, (usize, &Bounce, &Finding)> = BTreeMap::new();
-    let all = bounces.iter().flat_map(|(bounce, findings)| findings.iter().map(move |it| (bounce, it)));
-    for (order, (bounce, finding)) in all.enumerate() {
-        if !matches!(finding.report.action, Action::Failed | Action::Delayed) {
-            continue;
-        }
-        let key = finding.report.final_recipient.to_string().to_lowercase();
-        let keeps = by_recipient.get(&key).is_some_and(|(_, _, had)| had.report.action < finding.report.action);
-        if !keeps {
-            let order = by_recipient.get(&key).map_or(order, |(order, ..)| *order);
-            by_recipient.insert(key, (order, bounce, finding));
+/// One entry a recipient: a failure takes the place of a delay, and a later word of an earlier one.
+pub(super) fn entries<'a>(frame: &Frame<'_>, bounces: &'a [(Bounce, Vec<Finding>)]) -> Vec<Entry<'a>> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut entries: Vec<Entry<'a>> = Vec::new();
+    for (bounce, findings) in bounces {
+        let typed = Rc::new(typed_addresses(bounce, frame.plan));
+        for finding in findings.iter().filter(|it| matches!(it.report.action, Action::Failed | Action::Delayed)) {
+            let entry = Entry { bounce, finding, typed: Rc::clone(&typed) };
+            let place = *places.entry(key(&finding.report.final_recipient)).or_insert(entries.len());
+            match entries.get_mut(place) {
+                Some(had) if had.finding.report.action < finding.report.action => {}
+                Some(had) => *had = entry,
+                None => entries.push(entry),
+            }
         }
     }
-    let mut kept: Vec<_> = by_recipient.into_values().collect();
-    kept.sort_by_key(|(order, ..)| *order);
-    kept.into_iter().map(|(_, bounce, finding)| frame.case(bounce, finding)).collect()
+    entries
+}
+
+fn key(mailbox: &Mailbox) -> String {
+    mailbox.to_string().to_lowercase()
 }
 
 /// How many of the original's recipients no bounce speaks of.
-fn others(bounces: &[(Bounce, Vec<Finding>)], cases: &[Case<'_>]) -> usize {
+fn others(bounces: &[(Bounce, Vec<Finding>)], entries: &[Entry<'_>]) -> usize {
+    let reports = entries.iter().map(|it| &it.finding.report);
+    let named: HashSet<String> =
+        reports.flat_map(|it| [Some(&it.final_recipient), it.original_recipient.as_ref()]).flatten().map(key).collect();
     let listed =
         bounces.iter().filter_map(|(bounce, _)| bounce.original.as_ref()).map(|it| &it.to).max_by_key(|it| it.len());
-    let named = |it: &crate::mail::Mailbox| {
-        cases.iter().any(|case| {
-            let report = &case.finding.report;
-            it.same_mailbox(&report.final_recipient)
-                || report.original_recipient.as_ref().is_some_and(|typed| it.same_mailbox(typed))
-        })
-    };
-    listed.map_or(0, |to| to.iter().filter(|it| !named(it)).count())
+    listed.map_or(0, |to| to.iter().filter(|it| !named.contains(&key(it))).count())
 }
 
 fn single(frame: &Frame<'_>, case: &Case<'_>, others: usize) -> Page {
@@ -101,7 +108,9 @@ fn single(frame: &Frame<'_>, case: &Case<'_>, others: usize) -> Page {
         page.what.extend(frame.blocks("forwarded", &holding, &facts));
     }
     page.moves.push(the_move(frame, case, &facts, &holding));
-    page.stations = stations(frame, case);
+    if !holding.holds("follow-up") {
+        page.stations = below::stations(frame, case);
+    }
     if others > 0 {
         page.notes.extend(frame.blocks("others", &holding, &facts));
     }
@@ -109,20 +118,23 @@ fn single(frame: &Frame<'_>, case: &Case<'_>, others: usize) -> Page {
 }
 
 /// Whose move it is: of a delay nobody's; and who waits for a server that answers again need not.
-fn acts(case: &Case<'_>) -> Acts {
-    match case.finding.diagnosis.acts {
-        _ if case.conditions.holds("delayed") => Acts::NobodyWait,
-        Acts::NobodyWait
-            if case.conditions.holds("reachable") && case.finding.diagnosis.family == Family::Connection =>
-        {
-            Acts::Sender
-        }
+fn acts(finding: &Finding) -> Acts {
+    let reachable =
+        || finding.observations.iter().any(|it| it.check == "port_25" && matches!(it.answer, Answer::Found(_)));
+    match finding.diagnosis.acts {
+        _ if finding.report.action == Action::Delayed => Acts::NobodyWait,
+        Acts::NobodyWait if finding.diagnosis.family == Family::Connection && reachable() => Acts::Sender,
         other => other,
     }
 }
 
 fn the_move(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditions) -> Move {
-    let acts = acts(case);
+    // An address that others forward to is theirs to mend, unless the trouble is ours or passes.
+    let mut acts = acts(case.finding);
+    let forwarded = holding.holds("forwarded") && matches!(acts, Acts::Sender | Acts::RecipientSide);
+    if forwarded {
+        acts = if facts.is_forwarded_by_known() { Acts::RecipientSide } else { Acts::Sender };
+    }
     let mut blocks = Vec::new();
     if holding.holds("asking") {
         blocks.extend(asking_note(frame, case, facts, holding));
@@ -133,13 +145,14 @@ fn the_move(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditi
         if acts == Acts::OwnAdmin {
             blocks.extend(frame.blocks("administrator", holding, facts));
         }
-        let forwarded = holding.holds("forwarded") && acts != Acts::OwnAdmin;
-        blocks.extend(if forwarded {
-            frame.blocks("forwarded steps", holding, facts)
+        if forwarded {
+            blocks.extend(frame.blocks("forwarded steps", holding, facts));
+        } else if holding.holds("follow-up") {
+            blocks.extend(frame.cause_blocks(case, "brief"));
         } else {
-            frame.cause_blocks(case, "steps")
-        });
-        blocks.extend(pass_on(frame, case));
+            blocks.extend(frame.cause_blocks(case, "steps"));
+            blocks.extend(pass_on(frame, case));
+        }
     }
     let action = facts.wants_mail_to().filter(|_| !holding.holds("asking")).map(|(address, subject)| {
         let query = subject.map(|it| format!("?subject={}", percent_encoded(it))).unwrap_or_default();
@@ -157,8 +170,8 @@ fn pass_on(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Block> {
     }
     let tag = recipients_language(frame, case);
     let theirs = Frame::new(frame.texts, frame.settings, frame.plan, tag, frame.now);
-    let retold = theirs.case(case.bounce, case.finding);
-    let words = theirs.cause_blocks(&retold, "pass on");
+    let retold = theirs.case(&case.entry);
+    let words = markup::to_pass_on(theirs.cause_blocks(&retold, "pass on"));
     if words.is_empty() {
         return words;
     }
@@ -173,7 +186,7 @@ fn recipients_language<'f>(frame: &Frame<'f>, case: &Case<'_>) -> &'f str {
     if ["cn", "中国", "xn--fiqs8s"].contains(&top) || frame.texts.knowledge.chinese_domains.contains(domain) {
         return "zh-CN";
     }
-    match case.bounce.original.as_ref().and_then(|it| it.language.as_deref()) {
+    match case.entry.bounce.original.as_ref().and_then(|it| it.language.as_deref()) {
         Some(tag) if chinese(tag) => "zh-CN",
         Some(_) => "en",
         None if top.len() == 2 => "en",
@@ -183,7 +196,7 @@ fn recipients_language<'f>(frame: &Frame<'f>, case: &Case<'_>) -> &'f str {
 
 /// Who asks need not be the author; and a bounce of a mail that nobody sent is somebody's trick.
 fn asking_note(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditions) -> Vec<Block> {
-    let from = case.bounce.original.as_ref().and_then(|it| it.from.as_ref());
+    let from = case.entry.bounce.original.as_ref().and_then(|it| it.from.as_ref());
     let asker_wrote_it = from.is_some_and(|it| it.same_mailbox(&frame.plan.addressee));
     let unproven = !frame.plan.grounds.iter().any(|it| *it != Ground::Asked);
     let mut blocks = Vec::new();
@@ -206,9 +219,8 @@ fn move_name(acts: Acts) -> String {
     format!("move {name}")
 }
 
-fn several(frame: &Frame<'_>, cases: &[&Case<'_>], others: usize, detail: Detail) -> Page {
-    let first = cases[0];
-    let facts = first.facts.clone().with_counts(cases.len(), others);
+fn several(frame: &Frame<'_>, first: &Case<'_>, entries: &[Entry<'_>], others: usize, limits: Limits) -> Page {
+    let facts = first.facts.clone().with_counts(entries.len(), others);
     let mut holding = Conditions::default();
     for name in ["delayed", "asking", "follow-up"] {
         holding.set(name, first.conditions.holds(name));
@@ -220,18 +232,19 @@ fn several(frame: &Frame<'_>, cases: &[&Case<'_>], others: usize, detail: Detail
         headline: first_runs(frame.blocks("headline several", &holding, &facts)),
         ..Page::default()
     };
-    let (named, ..) = detail.limits();
-    let mut groups: BTreeMap<(Acts, String, Confidence, bool), Vec<&Case<'_>>> = BTreeMap::new();
-    for case in cases {
-        let diagnosis = &case.finding.diagnosis;
-        let key =
-            (acts(case), diagnosis.cause.as_str().to_owned(), diagnosis.confidence, case.conditions.holds("our words"));
-        groups.entry(key).or_default().push(case);
+    let mut groups: BTreeMap<(Acts, &str, Confidence, bool), Vec<&Entry<'_>>> = BTreeMap::new();
+    for entry in entries {
+        let Entry { bounce, finding, .. } = entry;
+        let diagnosis = &finding.diagnosis;
+        let ours = speaker(bounce, finding, &frame.plan.addressee) == Speaker::Ours;
+        let key = (acts(finding), diagnosis.cause.as_str(), diagnosis.confidence, ours);
+        groups.entry(key).or_default().push(entry);
     }
     let same_reason = groups.len() == 1;
     page.what = frame.blocks(if same_reason { "one reason" } else { "several reasons" }, &holding, &facts);
-    for ((acts, ..), members) in groups {
-        let mut blocks = group(frame, &members, named);
+    let unnamed: usize = groups.values().skip(limits.groups).map(Vec::len).sum();
+    for ((acts, ..), members) in groups.into_iter().take(limits.groups) {
+        let mut blocks = group(frame, &members, limits.names);
         let label = frame.line(&move_name(acts), &holding, &facts);
         match page.moves.last_mut().filter(|it| it.acts == acts) {
             Some(last) => last.blocks.append(&mut blocks),
@@ -243,6 +256,9 @@ fn several(frame: &Frame<'_>, cases: &[&Case<'_>], others: usize, detail: Detail
             }
         }
     }
+    if unnamed > 0 {
+        page.notes.extend(frame.blocks("more groups", &holding, &facts.clone().with_counts(unnamed, 0)));
+    }
     if !holding.holds("delayed") {
         page.notes.extend(frame.blocks("resend only to these", &holding, &facts));
     }
@@ -250,15 +266,15 @@ fn several(frame: &Frame<'_>, cases: &[&Case<'_>], others: usize, detail: Detail
 }
 
 /// One paragraph for the recipients that failed for one cause.
-fn group(frame: &Frame<'_>, members: &[&Case<'_>], named: usize) -> Vec<Block> {
-    let first = members[0];
-    let names: Vec<String> = members.iter().take(named).map(|it| it.facts.recipient().to_owned()).collect();
+fn group(frame: &Frame<'_>, members: &[&Entry<'_>], named: usize) -> Vec<Block> {
+    let Some(first) = members.first().map(|it| frame.case(it)) else { return Vec::new() };
+    let names: Vec<String> = members.iter().take(named).map(|it| frame.named(it)).collect();
     let more = members.len() - names.len();
     let facts = first.facts.clone().with_counts(members.len(), 0).with_recipients(names, more);
     let mut holding = first.conditions.clone();
     holding.set("several", members.len() > 1);
     let mut blocks = frame.blocks("group", &holding, &facts);
-    let brief = if holding.holds("delayed") { Vec::new() } else { frame.cause_blocks(first, "brief") };
+    let brief = if holding.holds("delayed") { Vec::new() } else { frame.cause_blocks(&first, "brief") };
     // One paragraph: who and why, then what to do.
     match (blocks.last_mut(), brief.into_iter().next()) {
         (Some(Block::Paragraph(runs)), Some(Block::Paragraph(brief))) => {
@@ -288,101 +304,6 @@ fn unreadable(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)]) -> Page {
         )],
         ..Page::default()
     }
-}
-
-/// The three stations, and where the mail stopped.
-fn stations(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Station> {
-    let diagnosis = &case.finding.diagnosis;
-    let cause = diagnosis.cause.as_str();
-    let knowledge = &frame.texts.knowledge;
-    let said_by_ours = speaker(case.bounce, case.finding, &frame.plan.addressee) == Speaker::Ours;
-    let at_mailbox = knowledge.stops_at_mailbox.contains(cause);
-    let in_house = case.conditions.holds("own side");
-    let at_our_server = diagnosis.family == Family::Submission && said_by_ours;
-    let names = match in_house {
-        true => &["station you", "station our server", "station mailbox"][..],
-        false => &["station you", "station our server", "station their server", "station mailbox"][..],
-    };
-    let stop = match (at_mailbox, at_our_server || in_house) {
-        (true, _) => names.len() - 1,
-        (false, true) => 1,
-        (false, false) => 2,
-    };
-    let holding = &case.conditions;
-    names
-        .iter()
-        .enumerate()
-        .map(|(index, name)| {
-            let state = match index.cmp(&stop) {
-                std::cmp::Ordering::Less if index == 0 => StationState::Start,
-                std::cmp::Ordering::Less => StationState::Passed,
-                std::cmp::Ordering::Greater => StationState::Beyond,
-                std::cmp::Ordering::Equal if holding.holds("delayed") => StationState::Waiting,
-                std::cmp::Ordering::Equal
-                    if diagnosis.confidence == Confidence::Guess || diagnosis.cause.is_undetermined() =>
-                {
-                    StationState::Doubtful
-                }
-                std::cmp::Ordering::Equal => StationState::Failed,
-            };
-            Station { name: frame.line(name, holding, &case.facts), state }
-        })
-        .collect()
-}
-
-/// What a helpdesk wants to see: the mail, the server's words, what was checked.
-fn below_the_line(frame: &Frame<'_>, page: &mut Page, cases: &[&Case<'_>], common: &Facts, detail: Detail) {
-    let none = Conditions::default();
-    let (_, quotations, characters) = detail.limits();
-    let asking = cases.first().map_or(&none, |it| &it.conditions);
-    let mail = frame.line("fact mail", asking, common);
-    if !mail.is_empty() {
-        page.facts.push(Fact { label: String::new(), runs: page::run(mail) });
-    }
-    page.quotes_label = frame.line("quotes", &none, common);
-    for case in cases.iter().take(quotations) {
-        page.facts.extend(checked(frame, case));
-        let Some(words) = &case.finding.report.diagnostic else { continue };
-        let facts =
-            if cases.len() > 1 { case.facts.clone().with_value(case.facts.recipient()) } else { case.facts.clone() };
-        let words = safe::mask_addresses(&safe::line(words, characters), &case.typed);
-        page.quotes.push(Quote {
-            label: frame.label("quote", &case.conditions, &facts),
-            runs: page::quoted(frame.texts, &words),
-        });
-    }
-}
-
-/// What was looked up, as sentences; checks that a salesperson has no word for are left out.
-fn checked(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Fact> {
-    let mut sentences: Vec<String> = Vec::new();
-    let mut at = None;
-    for it in &case.finding.observations {
-        let result = match &it.answer {
-            Answer::Found(_) => "found",
-            Answer::NoRecord => "no record",
-            Answer::NoSuchName => "no such name",
-            Answer::Unavailable(_) => "unavailable",
-        };
-        let null_mx = matches!(&it.answer, Answer::Found(records) if it.check == "mx" && matches!(&records[..], [only] if only.ends_with(" .") || only == "."));
-        let name = if null_mx {
-            "checked mx null".to_owned()
-        } else {
-            format!("checked {} {result}", it.check.replace('_', " "))
-        };
-        let facts = case.facts.clone().with_value(&safe::line(&it.subject, 100));
-        let sentence = frame.line(&name, &case.conditions, &facts);
-        if !sentence.is_empty() && !sentences.contains(&sentence) {
-            at = at.or(Some(it.at));
-            sentences.push(sentence);
-        }
-    }
-    let Some(at) = at else { return Vec::new() };
-    let label = frame.label("checked", &case.conditions, &case.facts.clone().with_value(&frame.moment(at)));
-    let joint = frame.line("checked joint", &case.conditions, &case.facts);
-    let joint = if frame.spaced { joint } else { format!("{joint} ") };
-    let end = frame.line("checked end", &case.conditions, &case.facts);
-    vec![Fact { label, runs: page::run(format!("{}{end}", sentences.join(&joint))) }]
 }
 
 fn first_runs(blocks: Vec<Block>) -> Vec<markup::Run> {

@@ -1,21 +1,31 @@
 //! What the templates may name: the facts of one case, as words in one language.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, rc::Rc};
 
 use minijinja::{Value, value::Serde};
 use serde::Serialize;
 
-use super::{safe, section::Conditions};
-use crate::{bounce::Bounce, evidence::Finding, mail::Mailbox};
+use super::{
+    safe::{self, Typed},
+    section::Conditions,
+};
+use crate::{bounce::Bounce, evidence::Finding};
 
-/// One failed or delayed recipient with all that is known about it.
-pub(super) struct Case<'a> {
+/// One recipient's part of one bounce.
+#[derive(Clone)]
+pub(super) struct Entry<'a> {
     pub(super) bounce: &'a Bounce,
+    pub(super) finding: &'a Finding,
+    /// Addresses that may be shown: the author typed them.
+    pub(super) typed: Rc<Typed>,
+}
+
+/// One failed or delayed recipient with all that is known about it, as words in one language.
+pub(super) struct Case<'a> {
+    pub(super) entry: Entry<'a>,
     pub(super) finding: &'a Finding,
     pub(super) facts: Facts,
     pub(super) conditions: Conditions,
-    /// Addresses that may be shown: the author typed them.
-    pub(super) typed: Vec<Mailbox>,
 }
 
 /// The variables of the templates; those that are unknown are `none`. Each is text in the
@@ -153,8 +163,15 @@ impl Facts {
         self
     }
 
-    pub(super) fn recipient(&self) -> &str {
-        self.recipient.as_deref().unwrap_or_default()
+    /// The failed address; where it is not the one that was written to, both.
+    pub(super) fn recipient(&self) -> String {
+        let failed = self.recipient.as_deref().unwrap_or_default();
+        self.typed_recipient.as_ref().map_or_else(|| failed.to_owned(), |typed| format!("{typed} → {failed}"))
+    }
+
+    /// Whether it is known who forwards to the failed address: the recipient that was written to.
+    pub(super) fn is_forwarded_by_known(&self) -> bool {
+        self.typed_recipient.is_some()
     }
 
     pub(super) fn link(&self) -> Option<&str> {

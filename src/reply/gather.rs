@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 
 use super::{
-    facts::{Case, Facts, File},
+    facts::{Case, Entry, Facts, File},
     frame::Frame,
-    safe,
+    safe::{self, Typed},
     section::Conditions,
     size,
     speaker::{Speaker, speaker},
@@ -15,7 +15,6 @@ use crate::{
     bounce::{Action, Bounce},
     diagnosis::{Acts, Confidence},
     evidence::{Answer, Finding, Observation, Verdict},
-    mail::Mailbox,
     policy::{Ground, ReplyPlan},
 };
 
@@ -47,13 +46,14 @@ impl<'a> Frame<'a> {
         facts
     }
 
-    /// The facts and conditions of one recipient; `cases` come later to the counts.
-    pub(super) fn case(&self, bounce: &'a Bounce, finding: &'a Finding) -> Case<'a> {
+    /// The facts and conditions of one recipient; the counts of the whole come later.
+    pub(super) fn case(&self, entry: &Entry<'a>) -> Case<'a> {
+        let Entry { bounce, finding, typed } = entry;
+        let (bounce, finding) = (*bounce, *finding);
         let (report, diagnosis) = (&finding.report, &finding.diagnosis);
         let mut facts = self.common(Some(bounce));
         let mut holding = Conditions::default();
-        let typed = typed_addresses(bounce, self.plan);
-        self.name_recipient(&mut facts, &mut holding, bounce, finding, &typed);
+        self.name_recipient(&mut facts, &mut holding, bounce, finding, typed);
         self.add_sizes(&mut facts, &mut holding, bounce, finding);
         self.add_times(&mut facts, &mut holding, bounce, finding);
         self.add_reputation(&mut facts, &mut holding, finding);
@@ -88,13 +88,20 @@ impl<'a> Frame<'a> {
         facts.cause = Some(diagnosis.cause.as_str().to_owned());
         facts.rule = Some(safe::line(&diagnosis.rule, 80));
         facts.their_host = report.remote_mta.as_deref().map(|it| safe::line(it, 255));
-        let quoted = report.diagnostic.as_deref().map(|it| safe::mask_addresses(&safe::line(it, 4096), &typed));
+        let quoted = report.diagnostic.as_deref().map(|it| safe::mask_addresses(&safe::line(it, 4096), typed));
         facts.words = quoted.as_deref().map(|it| pieces_text(&safe::defang(&safe::line(it, 160), |_| false)));
         facts.reply = quoted.map(|it| {
             pieces_text(&safe::defang(&safe::line(&it, 1000), |host| self.texts.knowledge.link_hosts.contains(host)))
         });
         self.word_sureness(&mut facts, &mut holding, bounce, finding);
-        Case { bounce, finding, facts, conditions: holding, typed }
+        Case { entry: entry.clone(), finding, facts, conditions: holding }
+    }
+
+    /// Only the name under which a recipient is shown.
+    pub(super) fn named(&self, entry: &Entry<'_>) -> String {
+        let (mut facts, mut holding) = (Facts::default(), Conditions::default());
+        self.name_recipient(&mut facts, &mut holding, entry.bounce, entry.finding, &entry.typed);
+        facts.recipient()
     }
 
     fn name_recipient(
@@ -103,11 +110,11 @@ impl<'a> Frame<'a> {
         holding: &mut Conditions,
         bounce: &Bounce,
         finding: &Finding,
-        typed: &[Mailbox],
+        typed: &Typed,
     ) {
         let report = &finding.report;
         let failed = &report.final_recipient;
-        let known = typed.iter().any(|it| it.same_mailbox(failed));
+        let known = typed.contains(failed);
         let domain = safe::line(failed.domain(), 255);
         facts.recipient = Some(if known { safe::address(failed) } else { safe::masked(failed.local(), &domain) });
         facts.local = Some(if known { safe::line(failed.local(), 64) } else { safe::masked(failed.local(), "") });
@@ -252,14 +259,15 @@ fn pieces_text(pieces: &[safe::Piece]) -> String {
 
 /// The addresses that the author wrote, as far as the bounce returned them; without any, the
 /// failed address itself. Of Original-Recipient the author is the source, whatever became of it.
-fn typed_addresses(bounce: &Bounce, plan: &ReplyPlan) -> Vec<Mailbox> {
-    let mut typed = vec![plan.addressee.clone()];
-    typed.extend(bounce.recipients.iter().filter_map(|it| it.original_recipient.clone()));
+pub(super) fn typed_addresses(bounce: &Bounce, plan: &ReplyPlan) -> Typed {
+    let mut typed = Typed::default();
+    typed.insert(&plan.addressee);
+    bounce.recipients.iter().filter_map(|it| it.original_recipient.as_ref()).for_each(|it| typed.insert(it));
     match bounce.original.as_ref().filter(|it| !it.to.is_empty()) {
-        Some(original) => typed.extend(original.to.iter().cloned()),
+        Some(original) => original.to.iter().for_each(|it| typed.insert(it)),
         None => {
             let bare = bounce.recipients.iter().filter(|it| it.original_recipient.is_none());
-            typed.extend(bare.map(|it| it.final_recipient.clone()));
+            bare.for_each(|it| typed.insert(&it.final_recipient));
         }
     }
     typed

@@ -142,6 +142,15 @@ fn runs(line: &str, spaced: bool) -> Vec<Run> {
     runs
 }
 
+/// All paragraphs as words to pass on.
+pub(super) fn to_pass_on(blocks: Vec<Block>) -> Vec<Block> {
+    let turn = |block| match block {
+        Block::Paragraph(runs) => Block::PassOn(runs),
+        other => other,
+    };
+    blocks.into_iter().map(turn).collect()
+}
+
 /// Blocks as plain text: steps numbered, words to pass on in quotation marks of their own line.
 pub(super) fn text(blocks: &[Block]) -> String {
     let mut out = String::new();

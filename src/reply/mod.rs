@@ -17,6 +17,7 @@ use crate::{
 
 mod administrator;
 mod author;
+mod below;
 mod facts;
 mod frame;
 mod gather;

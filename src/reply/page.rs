@@ -20,15 +20,27 @@ pub(super) enum Detail {
     Least,
 }
 
+/// How many of each are shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Groups of recipients with one cause.
+    pub(super) groups: usize,
+    /// Addresses in one group.
+    pub(super) names: usize,
+    /// Quotations.
+    pub(super) quotes: usize,
+    /// Characters of one quotation.
+    pub(super) characters: usize,
+}
+
 impl Detail {
     pub(super) const ALL: [Self; 3] = [Self::Full, Self::Less, Self::Least];
 
-    /// Addresses named in one group, quotations, and characters of each.
-    pub(super) fn limits(self) -> (usize, usize, usize) {
+    pub(super) fn limits(self) -> Limits {
         match self {
-            Self::Full => (15, 8, 600),
-            Self::Less => (5, 3, 300),
-            Self::Least => (2, 1, 150),
+            Self::Full => Limits { groups: 40, names: 15, quotes: 8, characters: 600 },
+            Self::Less => Limits { groups: 16, names: 4, quotes: 3, characters: 300 },
+            Self::Least => Limits { groups: 8, names: 1, quotes: 1, characters: 150 },
         }
     }
 }
@@ -102,7 +114,7 @@ impl StationState {
             Self::Start | Self::Beyond => "",
             Self::Passed => " ✓",
             Self::Failed => " ✗",
-            Self::Doubtful => " ？",
+            Self::Doubtful => " ?",
             Self::Waiting => " …",
         }
     }

@@ -1,6 +1,8 @@
 //! Makes text from outside harmless: one line, no controls, nothing that turns or hides text,
 //! links that cannot be clicked, addresses that the author did not type masked.
 
+use std::collections::HashSet;
+
 use crate::mail::Mailbox;
 
 /// One line of at most `max` characters, without control, direction, zero-width or private-use
@@ -73,8 +75,22 @@ pub(super) fn masked(local: &str, domain: &str) -> String {
     format!("{first}***@{}", line(domain, 100))
 }
 
+/// The addresses that the author wrote: these alone are shown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Typed(HashSet<String>);
+
+impl Typed {
+    pub(super) fn insert(&mut self, mailbox: &Mailbox) {
+        self.0.insert(mailbox.to_string().to_lowercase());
+    }
+
+    pub(super) fn contains(&self, mailbox: &Mailbox) -> bool {
+        self.0.contains(&mailbox.to_string().to_lowercase())
+    }
+}
+
 /// Masks each address in `text` but the `typed` ones; role addresses that name nobody stay.
-pub(super) fn mask_addresses(text: &str, typed: &[Mailbox]) -> String {
+pub(super) fn mask_addresses(text: &str, typed: &Typed) -> String {
     let in_address = |c: char| c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -87,7 +103,7 @@ pub(super) fn mask_addresses(text: &str, typed: &[Mailbox]) -> String {
         let (local, domain) = (&before[start..], &after[..end]);
         out.push_str(&before[..start]);
         let known = Mailbox::parse(&format!("{local}@{}", domain.trim_end_matches('.')))
-            .is_some_and(|found| typed.iter().any(|it| it.same_mailbox(&found)));
+            .is_some_and(|found| typed.contains(&found));
         let role = ["postmaster", "mailer-daemon", "abuse"].iter().any(|it| local.eq_ignore_ascii_case(it));
         if known || role || local.is_empty() || domain.is_empty() {
             out.push_str(local);
@@ -204,7 +220,8 @@ mod tests {
 
     #[test]
     fn only_typed_addresses_stay_readable() {
-        let typed = [Mailbox::parse("zhao@partner.example.cn").expect("sound")];
+        let mut typed = Typed::default();
+        typed.insert(&Mailbox::parse("zhao@partner.example.cn").expect("sound"));
         let text = "from <zhao@partner.example.cn> via lisi@qq.com; ask postmaster@partner.example.cn @ x@";
         assert_eq!(
             mask_addresses(text, &typed),

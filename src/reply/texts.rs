@@ -165,7 +165,8 @@ impl Texts {
                 missing.extend(has(&path, &section::parse(english), &self.sections(&path)));
             }
             let english = self.frames.get("en").map_or(&[][..], Vec::as_slice);
-            missing.extend(has(&format!("languages/{tag}"), english, &self.frame_sections(tag)));
+            let ours = self.frames.get(tag).cloned().unwrap_or_default();
+            missing.extend(has(&format!("languages/{tag}"), english, &over(self.own_frame(tag), ours)));
         }
         missing
     }
@@ -247,14 +248,10 @@ impl Texts {
         over(own, ours)
     }
 
-    fn frame_sections(&self, tag: &str) -> Vec<Section<'_>> {
-        let prefix = format!("languages/{tag}/");
-        let own = self
-            .overlay
-            .iter()
-            .filter(|(path, _)| path.starts_with(&prefix))
-            .flat_map(|(_, text)| section::parse(text));
-        over(own.collect(), self.frames.get(tag).cloned().unwrap_or_default())
+    /// The company's own sections of a language's frame.
+    fn own_frame(&self, tag: &str) -> Vec<Section<'_>> {
+        let below = |path: &str| path.strip_prefix("languages/").is_some_and(|it| it.split('/').next() == Some(tag));
+        self.overlay.iter().filter(|(path, _)| below(path)).flat_map(|(_, text)| section::parse(text)).collect()
     }
 
     /// A section of a cause, filled; the language's own, else English, else empty.
@@ -269,10 +266,13 @@ impl Texts {
 
     /// A section of the frame, filled; the language's own, else English, else empty.
     pub(super) fn frame(&self, tag: &str, name: &str, holding: &Conditions, context: &Value) -> String {
-        [tag, "en"]
-            .iter()
-            .find_map(|tag| self.fill_from(&self.frame_sections(tag), name, holding, context))
-            .unwrap_or_default()
+        let of_language = |tag: &str| {
+            let own = self.own_frame(tag);
+            let ours = self.frames.get(tag).map_or(&[][..], Vec::as_slice);
+            let sections = if own.iter().any(|it| it.name == name) { &own } else { ours };
+            self.fill_from(sections, name, holding, context)
+        };
+        of_language(tag).or_else(|| of_language("en")).unwrap_or_default()
     }
 
     fn fill_from(&self, sections: &[Section<'_>], name: &str, holding: &Conditions, context: &Value) -> Option<String> {

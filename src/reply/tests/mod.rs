@@ -1,18 +1,31 @@
 //! The explanations as a reader gets them.
 
+mod forms;
+mod hostile;
+mod overlay;
+mod properties;
 mod specimens;
 
 use specimens::*;
 
+use std::sync::LazyLock;
+
 use super::*;
+use crate::{
+    bounce::{Action, Envelope},
+    diagnosis::Confidence,
+};
 
 const LANGUAGES: [&str; 2] = ["zh-CN", "en"];
+
+/// Read once: a test renders hundreds.
+static TEXTS: LazyLock<Texts> = LazyLock::new(Texts::embedded);
 
 fn explain(finding: &Finding, tag: &str, audience: Audience) -> Rendered {
     let bounce = specimen_bounce(finding);
     let mut plan = plan(&bounce, &[tag]);
     plan.grounds = vec![Ground::FoundInSent];
-    render_parts(&Texts::embedded(), &settings(), &plan, &[(bounce, vec![finding.clone()])], audience, now())
+    render_parts(&TEXTS, &settings(), &plan, &[(bounce, vec![finding.clone()])], audience, now())
 }
 
 #[test]
@@ -34,7 +47,7 @@ fn the_mail_is_seven_bit_and_threaded_and_marked_as_automatic() {
     let finding = finding("wang.xm@buyer.example.cn", "user_unknown", "550 5.1.1 User unknown");
     let bounce = bounce(std::slice::from_ref(&finding));
     let plan = plan(&bounce, &LANGUAGES);
-    let reply = render(&Texts::embedded(), &settings(), &plan, &[(bounce, vec![finding])], now());
+    let reply = render(&TEXTS, &settings(), &plan, &[(bounce, vec![finding])], now());
     assert!(reply.bytes.is_ascii());
     assert!(!String::from_utf8_lossy(&reply.bytes).replace("\r\n", "").contains(['\r', '\n']));
     let parsed = mail_parser::MessageParser::default().parse(&reply.bytes).expect("a message");

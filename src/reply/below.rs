@@ -1,0 +1,114 @@
+//! The picture of the way, and what stands below the line: facts, the server's words, what was checked.
+
+use std::cmp::Ordering;
+
+use super::{
+    facts::{Case, Facts},
+    frame::Frame,
+    page::{self, Fact, Limits, Page, Quote, Station, StationState},
+    safe,
+    section::Conditions,
+    speaker::{Speaker, speaker},
+};
+use crate::{
+    diagnosis::{Confidence, Family},
+    evidence::Answer,
+};
+
+/// The three stations, and where the mail stopped.
+pub(super) fn stations(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Station> {
+    let diagnosis = &case.finding.diagnosis;
+    let cause = diagnosis.cause.as_str();
+    let knowledge = &frame.texts.knowledge;
+    let said_by_ours = speaker(case.entry.bounce, case.finding, &frame.plan.addressee) == Speaker::Ours;
+    let at_mailbox = knowledge.stops_at_mailbox.contains(cause);
+    let in_house = case.conditions.holds("own side");
+    let at_our_server = diagnosis.family == Family::Submission && said_by_ours;
+    let names = match in_house {
+        true => &["station you", "station our server", "station mailbox"][..],
+        false => &["station you", "station our server", "station their server", "station mailbox"][..],
+    };
+    let stop = match (at_mailbox, at_our_server || in_house) {
+        (true, _) => names.len() - 1,
+        (false, true) => 1,
+        (false, false) => 2,
+    };
+    let holding = &case.conditions;
+    names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| {
+            let state = match index.cmp(&stop) {
+                Ordering::Less if index == 0 => StationState::Start,
+                Ordering::Less => StationState::Passed,
+                Ordering::Greater => StationState::Beyond,
+                Ordering::Equal if holding.holds("delayed") => StationState::Waiting,
+                Ordering::Equal if diagnosis.confidence == Confidence::Guess || diagnosis.cause.is_undetermined() => {
+                    StationState::Doubtful
+                }
+                Ordering::Equal => StationState::Failed,
+            };
+            Station { name: frame.line(name, holding, &case.facts), state }
+        })
+        .collect()
+}
+
+/// Adds what a helpdesk wants to see: the mail, the server's words, what was checked.
+pub(super) fn add(
+    frame: &Frame<'_>,
+    page: &mut Page,
+    cases: &[Case<'_>],
+    several: bool,
+    common: &Facts,
+    limits: Limits,
+) {
+    let none = Conditions::default();
+    let asking = cases.first().map_or(&none, |it| &it.conditions);
+    let mail = frame.line("fact mail", asking, common);
+    if !mail.is_empty() {
+        page.facts.push(Fact { label: String::new(), runs: page::run(mail) });
+    }
+    page.quotes_label = frame.line("quotes", &none, common);
+    for case in cases {
+        page.facts.extend(checked(frame, case));
+        let Some(words) = &case.finding.report.diagnostic else { continue };
+        let facts = if several { case.facts.clone().with_value(&case.facts.recipient()) } else { case.facts.clone() };
+        let words = safe::mask_addresses(&safe::line(words, limits.characters), &case.entry.typed);
+        page.quotes.push(Quote {
+            label: frame.label("quote", &case.conditions, &facts),
+            runs: page::quoted(frame.texts, &words),
+        });
+    }
+}
+
+/// What was looked up, as sentences; checks that a salesperson has no word for are left out.
+fn checked(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Fact> {
+    let mut sentences: Vec<String> = Vec::new();
+    let mut at = None;
+    for it in &case.finding.observations {
+        let result = match &it.answer {
+            Answer::Found(_) => "found",
+            Answer::NoRecord => "no record",
+            Answer::NoSuchName => "no such name",
+            Answer::Unavailable(_) => "unavailable",
+        };
+        let null_mx = matches!(&it.answer, Answer::Found(records) if it.check == "mx" && matches!(&records[..], [only] if only.ends_with(" .") || only == "."));
+        let name = if null_mx {
+            "checked mx null".to_owned()
+        } else {
+            format!("checked {} {result}", it.check.replace('_', " "))
+        };
+        let facts = case.facts.clone().with_value(&safe::line(&it.subject, 100));
+        let sentence = frame.line(&name, &case.conditions, &facts);
+        if !sentence.is_empty() && !sentences.contains(&sentence) {
+            at = at.or(Some(it.at));
+            sentences.push(sentence);
+        }
+    }
+    let Some(at) = at else { return Vec::new() };
+    let label = frame.label("checked", &case.conditions, &case.facts.clone().with_value(&frame.moment(at)));
+    let joint = frame.line("checked joint", &case.conditions, &case.facts);
+    let joint = if frame.spaced { joint } else { format!("{joint} ") };
+    let end = frame.line("checked end", &case.conditions, &case.facts);
+    vec![Fact { label, runs: page::run(format!("{}{end}", sentences.join(&joint))) }]
+}

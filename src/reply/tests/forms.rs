@@ -1,0 +1,176 @@
+//! The forms of an explanation: one recipient or several, failures and delays, asked for, followed up.
+
+use super::*;
+
+/// Renders for the author with a plan that `change` may alter.
+fn written(findings: &[Finding], tags: &[&str], change: impl FnOnce(&mut ReplyPlan, &mut Bounce)) -> Rendered {
+    let mut bounce = bounce(findings);
+    let mut plan = plan(&bounce, tags);
+    change(&mut plan, &mut bounce);
+    render_parts(&TEXTS, &settings(), &plan, &[(bounce, findings.to_vec())], Audience::Author, now())
+}
+
+fn in_both_languages(name: &str, findings: &[Finding], change: impl Fn(&mut ReplyPlan, &mut Bounce)) {
+    let mut all = String::new();
+    for tag in LANGUAGES {
+        let it = written(findings, &[tag], &change);
+        all += &format!("######## {tag}\nSubject: {}\n\n{}\n", it.subject, it.text);
+    }
+    insta::assert_snapshot!(name, all);
+}
+
+fn delayed(mut finding: Finding) -> Finding {
+    finding.report.action = Action::Delayed;
+    finding.report.will_retry_until = Some("2026-11-18T01:12:00Z".parse().expect("a sound time"));
+    finding
+}
+
+#[test]
+fn several_recipients_are_grouped_by_whose_move_it_is() {
+    let findings: Vec<Finding> = ["rate_limited", "mailbox_full", "user_unknown", "blocklisted"].map(specimen).to_vec();
+    in_both_languages("form_several", &findings, |_, bounce| {
+        if let Some(original) = &mut bounce.original {
+            original.to.push(mailbox("sun@partner.example"));
+        }
+    });
+}
+
+#[test]
+fn several_recipients_with_one_reason_are_one_group() {
+    let findings: Vec<Finding> = ["a", "b", "c"]
+        .map(|it| finding(&format!("{it}@buyer.example.cn"), "user_unknown", "550 5.1.1 User unknown"))
+        .to_vec();
+    in_both_languages("form_one_reason", &findings, |_, _| {});
+}
+
+#[test]
+fn a_delay_asks_for_patience() {
+    in_both_languages("form_delay", &[delayed(specimen("mailbox_full"))], |_, _| {});
+    in_both_languages(
+        "form_delays",
+        &[delayed(specimen("mailbox_full")), delayed(specimen("connection_timeout"))],
+        |_, _| {},
+    );
+}
+
+#[test]
+fn a_failure_beside_a_delay_tells_of_both() {
+    in_both_languages(
+        "form_failure_and_delay",
+        &[specimen("user_unknown"), delayed(specimen("mailbox_full"))],
+        |_, _| {},
+    );
+}
+
+#[test]
+fn who_asks_need_not_be_the_author() {
+    in_both_languages("form_asking", &[specimen("mailbox_full")], |plan, _| {
+        plan.asked = true;
+        plan.grounds = vec![Ground::Asked];
+        plan.addressee = mailbox("li.na@corp.example.cn");
+    });
+    in_both_languages("form_asking_forged", &[specimen("user_unknown")], |plan, _| {
+        plan.asked = true;
+        plan.grounds = vec![Ground::Asked];
+    });
+    in_both_languages("form_asking_unreadable", &[], |plan, bounce| {
+        plan.asked = true;
+        bounce.original = None;
+    });
+}
+
+#[test]
+fn a_later_bounce_is_a_follow_up() {
+    in_both_languages("form_follow_up", &[specimen("mailbox_full")], |plan, _| plan.sequence = 1);
+}
+
+#[test]
+fn a_redirected_explanation_names_whom_it_was_for() {
+    let it = written(&[specimen("mailbox_full")], &["zh-CN"], |plan, _| {
+        plan.redirect_to = Some(mailbox("admin@corp.example.cn"))
+    });
+    assert!(it.text.starts_with("【试运行】这份说明本来要发给 chen.jing@corp.example.cn，"), "{}", it.text);
+    assert!(it.html.contains("本来要发给"));
+}
+
+#[test]
+fn an_address_that_the_author_did_not_write_is_masked() {
+    let mut forwarded = finding("lisi88@qq.com", "mailbox_full", "552 Mailbox of lisi88@qq.com is full");
+    forwarded.report.original_recipient = Some(mailbox("zhao@partner.example.cn"));
+    in_both_languages("form_forwarded", std::slice::from_ref(&forwarded), |_, bounce| {
+        if let Some(original) = &mut bounce.original {
+            original.to = vec![mailbox("zhao@partner.example.cn")];
+        }
+    });
+    forwarded.report.original_recipient = None;
+    let it = written(&[forwarded], &["zh-CN"], |_, bounce| {
+        if let Some(original) = &mut bounce.original {
+            original.to = vec![mailbox("zhao@partner.example.cn")];
+        }
+    });
+    for face in [&it.subject, &it.text, &it.html] {
+        assert!(!face.contains("lisi88"), "{face}");
+    }
+}
+
+#[test]
+fn a_looked_up_domain_is_said_to_be_looked_up() {
+    use crate::evidence::{Answer, Observation, Verdict};
+    let mut finding = specimen("host_unknown");
+    let observation = |check: &str, answer, verdict| Observation {
+        check: check.to_owned(),
+        subject: "hichian.example".to_owned(),
+        question: "hichian.example MX".to_owned(),
+        answer,
+        verdict,
+        resolver: "192.0.2.53:53".to_owned(),
+        at: now(),
+        ms: 12,
+    };
+    finding.observations = vec![
+        observation("mx", Answer::NoSuchName, Verdict::Confirms),
+        observation("near_miss", Answer::Found(vec!["hichina.example".to_owned()]), Verdict::Neutral),
+    ];
+    in_both_languages("form_looked_up", &[finding], |_, _| {});
+}
+
+#[test]
+fn sureness_is_in_the_words() {
+    let mut finding = specimen("mailbox_full");
+    let mut said = Vec::new();
+    for confidence in [Confidence::Certain, Confidence::Likely, Confidence::Guess] {
+        finding.diagnosis.confidence = confidence;
+        let text = written(&[finding.clone()], &["zh-CN"], |_, _| {}).text;
+        said.push(text.lines().filter(|it| it.contains("邮箱满了")).take(2).collect::<Vec<_>>().join("\n"));
+    }
+    assert_eq!(
+        said,
+        [
+            "您发给 zhangsan@partner.example 的邮件没有送到：对方邮箱满了。\n\
+             对方服务器说，这个邮箱满了，暂时收不下新邮件。地址和内容都不用改。",
+            "邮件没有送到 zhangsan@partner.example：多半是对方邮箱满了。\n\
+             从对方服务器的回话看，多半是这个邮箱满了，暂时收不下新邮件。地址和内容都不用改。",
+            "邮件没有送到 zhangsan@partner.example：可能是对方邮箱满了。\n\
+             对方服务器没说清楚，可能是这个邮箱满了，暂时收不下新邮件，还不能确定。地址和内容都不用改。",
+        ]
+    );
+}
+
+#[test]
+fn only_a_told_administrator_is_said_to_be_told() {
+    let finding = specimen("blocklisted");
+    let bounce = bounce(std::slice::from_ref(&finding));
+    let plan = plan(&bounce, &LANGUAGES);
+    let untold = Settings { administrator_is_told: false, ..settings() };
+    let it = render_parts(&TEXTS, &untold, &plan, &[(bounce, vec![finding])], Audience::Author, now());
+    assert!(!it.text.contains("已通知") && !it.text.contains("has been told"), "{}", it.text);
+    assert!(it.text.contains("请把本邮件转给 IT 服务台（分机 8001），编号 WB-"), "{}", it.text);
+}
+
+#[test]
+fn a_new_address_is_left_out_unless_the_bounce_is_verified() {
+    let it = written(&[specimen("moved")], &LANGUAGES, |plan, _| plan.grounds = vec![Ground::MessageIdOfOurDomain]);
+    assert!(!it.text.contains("liu@new") && !it.text.contains("new[.]example"), "{}", it.text);
+    let it = written(&[specimen("moved")], &LANGUAGES, |plan, _| plan.grounds = vec![Ground::JournalKnows]);
+    assert!(it.text.contains("liu[at]new[.]example"), "{}", it.text);
+}
