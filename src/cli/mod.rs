@@ -5,6 +5,7 @@
 //! data, 69 service unavailable, 70 a fault of ours, 75 try again, 78 configuration.
 
 mod check;
+mod demo;
 pub mod diagnose;
 mod exit;
 mod explain;
@@ -13,6 +14,7 @@ pub mod logging;
 mod manual;
 mod rule_arguments;
 pub mod rules;
+mod run;
 mod terminal;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -40,6 +42,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Shows the whole pipeline at work on built-in sample bounces; needs nothing set up.
+    Demo(demo::Args),
+    /// The daemon: watches the mailboxes and explains what bounces.
+    Run(run::Args),
     /// Tries configuration, rules, mailboxes, the way out and the journal; one line each.
     Check(check::Args),
     /// Says why messages bounced: files, mboxes, Maildirs, folders or `-`; needs no configuration.
@@ -108,6 +114,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match &cli.command {
+        Command::Demo(args) => demo::run(args, terminal),
+        Command::Run(args) => run::run(&cli.config, args),
         Command::Check(args) => check::run(&cli.config, args, terminal),
         Command::Diagnose(args) => diagnose::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
