@@ -6,23 +6,22 @@ use toml::Spanned;
 
 use super::{
     file::{MailboxTable, Number, SmtpTable, Text},
+    oauth2::{self, OAuth2Table},
     reader::Reader,
     secret::Sources,
     values,
 };
 use crate::{
     mail::{Mailbox, Role},
-    net::{Endpoint, TlsMode},
+    net::{Endpoint, Login, TlsMode},
     outbound::{self, ReversePathMode, Route},
-    source::{self, After, Login, Place},
+    source::{self, After, Place},
 };
 
 /// Longest wait for connecting and for each answer.
 const TIMEOUT: Duration = Duration::from_mins(1);
 const TLS_WORDS: [(&str, TlsMode); 3] =
     [("implicit", TlsMode::Implicit), ("starttls", TlsMode::StartTls), ("none", TlsMode::None)];
-const OAUTH2: &str = "OAuth 2 is not part of this version";
-const OAUTH2_HINT: &str = "use an app password, where the provider offers one";
 
 /// The keys of a connection, the same in both tables.
 struct Connection<'a> {
@@ -73,7 +72,7 @@ impl Connection<'_> {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
@@ -152,11 +151,11 @@ fn imap(
         starttls_ports: &[143],
     }
     .read(reader, tls_none_to);
-    if let Some(oauth2) = &it.oauth2 {
-        reader.problem("mailbox.oauth2", Some(oauth2.span()), OAUTH2, Some(OAUTH2_HINT));
-        return None;
-    }
     reader.required("mailbox.user", &it.user, span.clone(), |_| Ok(()));
+    let folders = it.folder.as_ref().map_or_else(|| vec!["INBOX".to_owned()], |folder| folder.0.clone());
+    if folders.is_empty() || folders.iter().any(String::is_empty) {
+        reader.problem("mailbox.folder", Some(span.clone()), "expected a folder's name, or a list of names", None);
+    }
     let sources = Sources {
         key: "mailbox.password",
         in_file: &it.password,
@@ -165,26 +164,46 @@ fn imap(
         command: &it.password_command,
         credential: &it.password_credential,
     };
+    let login = match (&it.master_user, &it.oauth2) {
+        (_, Some(oauth2)) => token_login(reader, "mailbox", oauth2, user, &sources, it.master_user.as_ref()),
+        // Dovecot's form of a master login; Cyrus and others take it through PLAIN in the same way.
+        (Some(master), None) => {
+            password_login(reader, &sources, span, user.map(|user| format!("{user}*{}", master.get_ref())))
+        }
+        (None, None) => password_login(reader, &sources, span, user),
+    };
+    Some(Place::Imap { endpoint: endpoint?, login: login?, folders, idle: it.idle.unwrap_or(true) })
+}
+
+fn password_login(
+    reader: &mut Reader<'_>,
+    sources: &Sources<'_>,
+    span: &Range<usize>,
+    user: Option<String>,
+) -> Option<Login> {
     let password = sources.read(reader);
     if !sources.any() {
         let hint = "set password_file, password_env, password_command or password_credential";
-        reader.problem("mailbox.password", Some(span.clone()), "is missing", Some(hint));
+        reader.problem(sources.key, Some(span.clone()), "is missing", Some(hint));
     }
-    let folders = it.folder.as_ref().map_or_else(|| vec!["INBOX".to_owned()], |folder| folder.0.clone());
-    if folders.is_empty() || folders.iter().any(String::is_empty) {
-        reader.problem("mailbox.folder", Some(span.clone()), "expected a folder's name, or a list of names", None);
+    Some(Login::Password { user: user?, password: password? })
+}
+
+/// A login by access tokens; a password beside it is a mistake worth telling.
+fn token_login(
+    reader: &mut Reader<'_>,
+    table: &str,
+    oauth2: &Spanned<OAuth2Table>,
+    user: Option<String>,
+    sources: &Sources<'_>,
+    master: Option<&Spanned<String>>,
+) -> Option<Login> {
+    if sources.any() || master.is_some() {
+        let hint = "keep either the password or `oauth2`; a master user needs a password";
+        reader.problem(&format!("{table}.oauth2"), Some(oauth2.span()), "stands beside another login", Some(hint));
     }
-    let user = match &it.master_user {
-        // Dovecot's form of a master login; Cyrus and others take it through PLAIN in the same way.
-        Some(master) => format!("{}*{}", user?, master.get_ref()),
-        None => user?,
-    };
-    Some(Place::Imap {
-        endpoint: endpoint?,
-        login: Login::Password { user, password: password? },
-        folders,
-        idle: it.idle.unwrap_or(true),
-    })
+    let tokens = oauth2::read(reader, &format!("{table}.oauth2"), oauth2);
+    Some(Login::OAuth2 { user: user?, tokens: tokens? })
 }
 
 /// A Maildir has no server: what belongs to one is a mistake worth telling.
@@ -265,10 +284,6 @@ fn submission(
         starttls_ports: &[25, 587],
     }
     .read(reader, tls_none_to);
-    if let Some(oauth2) = &it.oauth2 {
-        reader.problem("smtp.oauth2", Some(oauth2.span()), OAUTH2, Some(OAUTH2_HINT));
-        return None;
-    }
     let sources = Sources {
         key: "smtp.password",
         in_file: &it.password,
@@ -277,9 +292,15 @@ fn submission(
         command: &it.password_command,
         credential: &it.password_credential,
     };
-    let password = sources.read(reader);
+    let password = if it.oauth2.is_none() { sources.read(reader) } else { None };
     let login = match (&it.user, password) {
-        (Some(user), Some(password)) => Some((user.get_ref().clone(), password)),
+        (user, _) if let Some(oauth2) = &it.oauth2 => {
+            if user.is_none() {
+                reader.problem("smtp.user", Some(span.clone()), "is missing beside `oauth2`", None);
+            }
+            token_login(reader, "smtp", oauth2, user.as_ref().map(|it| it.get_ref().clone()), &sources, None)
+        }
+        (Some(user), Some(password)) => Some(Login::Password { user: user.get_ref().clone(), password }),
         (Some(user), None) => {
             if !sources.any() {
                 let hint =

@@ -7,6 +7,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
+use super::oauth2::OAuth2Table;
+
 /// Text with its place in the file.
 pub(super) type Text = Option<Spanned<String>>;
 /// A whole number with its place in the file; the range is checked later, with a better message.
@@ -60,7 +62,7 @@ pub(super) struct MailboxTable {
     pub(super) password_env: Text,
     pub(super) password_command: Text,
     pub(super) password_credential: Text,
-    pub(super) oauth2: Option<Spanned<Ignored>>,
+    pub(super) oauth2: Option<Spanned<OAuth2Table>>,
     pub(super) master_user: Text,
     pub(super) role: Text,
     pub(super) folder: Option<OneOrMany>,
@@ -85,7 +87,7 @@ pub(super) struct SmtpTable {
     pub(super) password_env: Text,
     pub(super) password_command: Text,
     pub(super) password_credential: Text,
-    pub(super) oauth2: Option<Spanned<Ignored>>,
+    pub(super) oauth2: Option<Spanned<OAuth2Table>>,
     pub(super) from: Text,
     pub(super) reply_to: Text,
     pub(super) directory: Text,
@@ -215,16 +217,6 @@ impl<'de> Deserialize<'de> for InFile {
             }
         }
         deserializer.deserialize_any(Visitor)
-    }
-}
-
-/// A value whose place alone matters.
-#[derive(Debug)]
-pub(super) struct Ignored;
-
-impl<'de> Deserialize<'de> for Ignored {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        de::IgnoredAny::deserialize(deserializer).map(|_| Self)
     }
 }
 

@@ -8,6 +8,7 @@
 mod connection;
 mod error;
 mod file;
+mod oauth2;
 mod overlay;
 mod reader;
 mod secret;

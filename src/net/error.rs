@@ -19,6 +19,8 @@ pub enum Stage {
     StartTls,
     /// TLS itself.
     Tls,
+    /// Asking for an access token.
+    Token,
 }
 
 impl fmt::Display for Stage {
@@ -29,6 +31,7 @@ impl fmt::Display for Stage {
             Self::Greeting => "greeting",
             Self::StartTls => "STARTTLS",
             Self::Tls => "TLS",
+            Self::Token => "OAuth 2",
         })
     }
 }
@@ -42,6 +45,8 @@ pub enum Kind {
     TimedOut,
     /// The other side is not whom we trust, or does not speak TLS as we need it: the administrator must act.
     Untrusted,
+    /// The token server refuses us: the administrator must act.
+    Refused,
     /// Something on this machine is wrong, such as an unreadable `ca_file`: the administrator must act.
     Local,
 }

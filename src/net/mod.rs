@@ -6,6 +6,8 @@
 
 mod error;
 mod lines;
+mod login;
+pub mod oauth;
 mod stream;
 mod tls;
 
@@ -18,6 +20,7 @@ use tokio::net::TcpStream;
 
 pub use error::{Error, Kind, Stage};
 pub use lines::Lines;
+pub use login::{Login, Sasl, without_secret};
 pub use stream::Stream;
 
 /// How a connection is secured.

@@ -17,13 +17,12 @@ mod verdict;
 
 use std::{path::PathBuf, time::Duration};
 
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
     mail::{Mailbox, ReversePath},
-    net::Endpoint,
+    net::{Endpoint, Login},
     outbox::{Delivery, SmtpReply, Stage},
     reply::Reply,
 };
@@ -52,8 +51,8 @@ pub enum Route {
     Smtp {
         /// Where to connect.
         endpoint: Endpoint,
-        /// User and password; without them no AUTH.
-        login: Option<(String, SecretString)>,
+        /// Who we are; without it no AUTH.
+        login: Option<Login>,
         /// Which reverse-path is used.
         reverse_path: ReversePathMode,
     },
@@ -172,7 +171,7 @@ impl Sender {
     /// The login where it is an address, else `from`.
     fn fallback_path(&self) -> ReversePath {
         let login = match &self.settings.route {
-            Route::Smtp { login: Some((user, _)), .. } => Mailbox::parse(user),
+            Route::Smtp { login: Some(login), .. } => Mailbox::parse(login.user()),
             Route::Smtp { login: None, .. } | Route::Directory(_) => None,
         };
         ReversePath::Mailbox(login.unwrap_or_else(|| self.settings.from.clone()))
@@ -180,11 +179,7 @@ impl Sender {
 
     /// A connection in step: the kept one if it still answers, else a new one. It is taken out of
     /// `self`, and comes back only after a pass that left it in step.
-    async fn connection(
-        &mut self,
-        endpoint: &Endpoint,
-        login: Option<&(String, SecretString)>,
-    ) -> Result<Connection, smtp::Failure> {
+    async fn connection(&mut self, endpoint: &Endpoint, login: Option<&Login>) -> Result<Connection, smtp::Failure> {
         if let Some((mut connection, since)) = self.kept.take() {
             if since.elapsed() < KEEP && connection.reset().await {
                 return Ok(connection);
@@ -197,7 +192,7 @@ impl Sender {
     async fn pass<F, W>(
         &mut self,
         endpoint: &Endpoint,
-        login: Option<&(String, SecretString)>,
+        login: Option<&Login>,
         reply: &Reply,
         path: &ReversePath,
         body_started: &mut F,

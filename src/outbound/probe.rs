@@ -65,8 +65,8 @@ pub(super) async fn probe(sender: &mut Sender) -> Probe {
     let how = connection.how.clone();
     probe.good(Stage::Connect, format!("{}: {}", endpoint.place(), verdict::one_line(&how.server)));
     probe.good(Stage::Tls, how.tls.unwrap_or("not encrypted (tls = \"none\")"));
-    if let (Some((user, _)), Some(mechanism)) = (&login, how.mechanism) {
-        probe.good(Stage::Auth, format!("logged in as {user} ({mechanism})"));
+    if let (Some(login), Some(mechanism)) = (&login, how.mechanism) {
+        probe.good(Stage::Auth, format!("logged in as {} ({mechanism})", login.user()));
     }
     if let Err(failure) = connection.noop().await {
         probe.bad(&endpoint, failure);

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::transport::smtp::{
     authentication::{Credentials, Mechanism},
     client::AsyncSmtpConnection,
@@ -19,7 +18,7 @@ use tokio::time::timeout;
 use super::{Pass, address, replies::Replies, verdict};
 use crate::{
     mail::ReversePath,
-    net::{self, Endpoint, Lines, Stream, TlsMode},
+    net::{self, Endpoint, Lines, Login, Sasl, Stream, TlsMode},
     outbox::{SmtpReply, Stage},
     reply::Reply,
 };
@@ -77,6 +76,7 @@ impl From<net::Error> for Failure {
             net::Stage::Resolve | net::Stage::Connect => Stage::Connect,
             net::Stage::Greeting => Stage::Greeting,
             net::Stage::StartTls | net::Stage::Tls => Stage::Tls,
+            net::Stage::Token => Stage::Auth,
         };
         let hint = it.hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
         Self::Lost(stage, format!("{}{hint}", it.reason))
@@ -111,7 +111,7 @@ fn failure(stage: Stage, error: &lettre::transport::smtp::Error) -> Failure {
 }
 
 impl Connection {
-    pub(super) async fn open(endpoint: &Endpoint, login: Option<&(String, SecretString)>) -> Result<Self, Failure> {
+    pub(super) async fn open(endpoint: &Endpoint, login: Option<&Login>) -> Result<Self, Failure> {
         let step = endpoint.timeout;
         let stream = net::connect(endpoint).await?;
         let helo = client_id(&stream);
@@ -128,13 +128,41 @@ impl Connection {
         };
         let server = greeting.chars().skip(4).collect();
         let mut it = Self { inner, step, how: How { tls, mechanism: None, server } };
-        if let Some((user, password)) = login {
-            it.login(user, password).await?;
+        if let Some(login) = login {
+            it.login(endpoint, login).await?;
         }
         Ok(it)
     }
 
-    async fn login(&mut self, user: &str, password: &SecretString) -> Result<(), Failure> {
+    /// AUTH (RFC 4954), by password or token; what the server repeats of it is not shown.
+    async fn login(&mut self, endpoint: &Endpoint, login: &Login) -> Result<(), Failure> {
+        let (user, secret, result) = match login {
+            Login::Password { user, password } => (user, password.clone(), self.by_password(user, password).await),
+            Login::OAuth2 { user, tokens } => {
+                let token = tokens.token(user).await?;
+                // lettre knows no OAUTHBEARER: where XOAUTH2 is not offered, that is tried.
+                let sasl = if self.inner.server_info().supports_auth_mechanism(Mechanism::Xoauth2) {
+                    Sasl::xoauth2(user, &token)
+                } else {
+                    Sasl::oauthbearer(user, endpoint, &token)
+                };
+                let result = self.by_sasl(&sasl).await;
+                if let Err(Failure::Refused(..)) = result {
+                    tokens.forget().await;
+                }
+                (user, token, result)
+            }
+        };
+        result.map_err(|failure| match failure {
+            Failure::Refused(stage, mut reply) => {
+                reply.text = net::without_secret(&reply.text, user, &secret);
+                Failure::Refused(stage, reply)
+            }
+            Failure::Lost(stage, why) => Failure::Lost(stage, net::without_secret(&why, user, &secret)),
+        })
+    }
+
+    async fn by_password(&mut self, user: &str, password: &SecretString) -> Result<(), Failure> {
         const KNOWN: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
         let Some(mechanism) = self.inner.server_info().get_auth_mechanism(&KNOWN) else {
             let why = "the server offers neither AUTH PLAIN nor AUTH LOGIN on this connection; hint: it may do so only \
@@ -143,14 +171,18 @@ impl Connection {
         };
         self.how.mechanism = Some(if mechanism == Mechanism::Plain { "PLAIN" } else { "LOGIN" });
         let credentials = Credentials::new(user.to_owned(), password.expose_secret().to_owned());
-        let result = answer(Stage::Auth, self.step, self.inner.auth(&[mechanism], &credentials)).await;
-        result.map(drop).map_err(|failure| match failure {
-            Failure::Refused(stage, mut reply) => {
-                reply.text = without_secrets(&reply.text, user, password);
-                Failure::Refused(stage, reply)
-            }
-            Failure::Lost(stage, why) => Failure::Lost(stage, without_secrets(&why, user, password)),
-        })
+        answer(Stage::Auth, self.step, self.inner.auth(&[mechanism], &credentials)).await.map(drop)
+    }
+
+    async fn by_sasl(&mut self, sasl: &Sasl) -> Result<(), Failure> {
+        self.how.mechanism = Some(sasl.mechanism);
+        let command = format!("AUTH {} {}\r\n", sasl.mechanism, sasl.response.expose_secret());
+        let mut reply = answer(Stage::Auth, self.step, self.inner.command(command)).await?;
+        if reply.code == 334 {
+            let rest = format!("{}\r\n", sasl.to_challenge);
+            reply = answer(Stage::Auth, self.step, self.inner.command(rest)).await?;
+        }
+        if reply.code == 235 { Ok(()) } else { Err(Failure::Lost(Stage::Auth, format!("answered {}", reply.code))) }
     }
 
     /// RSET: puts an old transaction away and shows that the server still listens.
@@ -282,14 +314,4 @@ fn client_id(stream: &Stream) -> ClientId {
             Err(_) => other,
         },
     }
-}
-
-/// Some servers repeat the command they refuse: our secrets must not come back in an error.
-fn without_secrets(text: &str, user: &str, password: &SecretString) -> String {
-    let password = password.expose_secret();
-    if password.is_empty() {
-        return text.to_owned();
-    }
-    let plain = STANDARD.encode(format!("\0{user}\0{password}"));
-    text.replace(&plain, "****").replace(&STANDARD.encode(password), "****").replace(password, "****")
 }

@@ -50,6 +50,7 @@ impl Error {
         let kind = match error.kind {
             net::Kind::Unreachable | net::Kind::TimedOut => Kind::Unavailable,
             net::Kind::Untrusted | net::Kind::Local => Kind::Setup,
+            net::Kind::Refused => Kind::LoginRefused,
         };
         Self {
             account: account.to_owned(),

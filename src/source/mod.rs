@@ -41,7 +41,6 @@ mod stitch;
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -49,6 +48,7 @@ use crate::{
     net::Endpoint,
 };
 
+pub use crate::net::Login;
 pub use error::{Error, Kind};
 
 /// Of a larger message only the head is fetched, and the report part where it lies beyond.
@@ -66,18 +66,6 @@ pub enum After {
     Seen,
     /// Moved to this folder, which is created where it is missing.
     Move(String),
-}
-
-/// How we log in.
-#[derive(Clone, Debug)]
-pub enum Login {
-    /// User and password, by the best mechanism the server offers.
-    Password {
-        /// The login name (for a Dovecot master user: `member*master`).
-        user: String,
-        /// The password; never shown.
-        password: SecretString,
-    },
 }
 
 /// Where messages are found.

@@ -6,6 +6,7 @@ mod fake_imap;
 mod harness;
 mod imap;
 mod imap_quirks;
+mod oauth;
 mod peer;
 mod servers;
 mod smtp;

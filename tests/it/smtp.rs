@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use whybounced::{
     mail::{Mailbox, MessageId},
-    net::{Endpoint, TlsMode},
+    net::{Endpoint, Login, TlsMode},
     outbound::{Attempt, PathChoice, ReversePathMode, Route, Sender, Settings},
     outbox::{Delivery, Stage},
     reply::Reply,
@@ -35,7 +35,7 @@ fn endpoint(address: SocketAddr, tls: TlsMode) -> Endpoint {
 }
 
 fn settings(endpoint: Endpoint, login: Option<&str>, reverse_path: ReversePathMode) -> Settings {
-    let login = login.map(|user| (user.to_owned(), SecretString::from(PASSWORD)));
+    let login = login.map(|user| Login::Password { user: user.to_owned(), password: SecretString::from(PASSWORD) });
     Settings { route: Route::Smtp { endpoint, login, reverse_path }, from: Mailbox::parse(WHY).expect("an address") }
 }
 

@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 
 use async_imap::imap_proto::{Capability, Response, ResponseCode, Status};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Session, Settings,
-    wire::{Command, Fault, Refusal, Wire, text_of},
+    wire::{Command, Fault, Met, Refusal, Wire, text_of},
 };
 use crate::{
-    net::{self, Lines, Stream, TlsMode},
-    source::{Error, Kind, Login},
+    net::{self, Lines, Login, Sasl, Stream, TlsMode, without_secret},
+    source::{Error, Kind},
 };
 
 /// What the server says it can do, in capitals.
@@ -104,41 +103,76 @@ async fn capability(wire: &mut Wire) -> Result<Capabilities, Fault> {
     Ok(found)
 }
 
-/// PLAIN where it is offered, for it carries every password; else LOGIN.
 async fn log_in(wire: &mut Wire, capabilities: &Capabilities, settings: &Settings) -> Result<(), Error> {
-    let Login::Password { user, password } = &settings.login;
-    let password = password.expose_secret();
-    let mut result = None;
-    if capabilities.has("AUTH=PLAIN") {
-        result = Some(plain(wire, capabilities, user, password).await);
-    }
-    if result.as_ref().is_none_or(|it| matches!(it, Err(Fault::Refused(Refusal { bad: true, .. })))) {
-        if capabilities.has("LOGINDISABLED") {
-            let why = "the server takes no password on this connection (LOGINDISABLED)";
-            let hint = "set `tls = \"implicit\"` or `\"starttls\"`, or `oauth2` where the provider wants that";
-            return Err(Error::new(&settings.name, settings.endpoint.place(), Kind::Setup, why).with_hint(hint));
+    match &settings.login {
+        Login::Password { user, password } => by_password(wire, capabilities, settings, user, password)
+            .await?
+            .map_err(|fault| refused(settings, fault, user, password)),
+        Login::OAuth2 { user, tokens } => {
+            let token = tokens.token(user).await.map_err(|error| Error::from_net(&settings.name, error))?;
+            let sasl = if capabilities.has("AUTH=OAUTHBEARER") && !capabilities.has("AUTH=XOAUTH2") {
+                Sasl::oauthbearer(user, &settings.endpoint, &token)
+            } else {
+                Sasl::xoauth2(user, &token)
+            };
+            let result = authenticate(wire, capabilities, &sasl).await;
+            if let Err(Fault::Refused(_)) = result {
+                tokens.forget().await;
+            }
+            result.map_err(|fault| refused(settings, fault, user, &token))
         }
-        result = Some(wire.command(&Command::new("LOGIN").string(user).string(password), &mut |_| ()).await);
     }
-    result.unwrap_or(Ok(())).map_err(|fault| refused(settings, fault, user, password))
 }
 
-/// RFC 4616, with the initial response where the server takes one (RFC 4959).
-async fn plain(wire: &mut Wire, capabilities: &Capabilities, user: &str, password: &str) -> Result<(), Fault> {
-    let response = STANDARD.encode(format!("\0{user}\0{password}"));
-    if capabilities.has("SASL-IR") {
-        return wire.command(&Command::new("AUTHENTICATE PLAIN ").text(&response), &mut |_| ()).await;
+/// PLAIN where it is offered, for it carries every password; else LOGIN.
+async fn by_password(
+    wire: &mut Wire,
+    capabilities: &Capabilities,
+    settings: &Settings,
+    user: &str,
+    password: &SecretString,
+) -> Result<Result<(), Fault>, Error> {
+    if capabilities.has("AUTH=PLAIN") {
+        let result = authenticate(wire, capabilities, &Sasl::plain(user, password)).await;
+        // BAD: it is not understood, for all that was promised.
+        if !matches!(result, Err(Fault::Refused(Refusal { bad: true, .. }))) {
+            return Ok(result);
+        }
     }
-    let tag = wire.begin(&Command::new("AUTHENTICATE PLAIN"), &mut |_| ()).await?;
-    wire.go_ahead(&tag, &mut |_| ()).await?;
-    wire.write_line(response.as_bytes()).await?;
-    wire.finish(&tag, &mut |_| ()).await
+    if capabilities.has("LOGINDISABLED") {
+        let why = "the server takes no password on this connection (LOGINDISABLED)";
+        let hint = "set `tls = \"implicit\"` or `\"starttls\"`, or `oauth2` where the provider wants that";
+        return Err(Error::new(&settings.name, settings.endpoint.place(), Kind::Setup, why).with_hint(hint));
+    }
+    Ok(wire.command(&Command::new("LOGIN").string(user).string(password.expose_secret()), &mut |_| ()).await)
+}
+
+/// AUTHENTICATE, with the initial response where the server takes one (RFC 4959).
+async fn authenticate(wire: &mut Wire, capabilities: &Capabilities, sasl: &Sasl) -> Result<(), Fault> {
+    let command = Command::new("AUTHENTICATE ").text(sasl.mechanism);
+    let response = sasl.response.expose_secret();
+    let tag = if capabilities.has("SASL-IR") {
+        wire.begin(&command.text(" ").text(response), &mut |_| ()).await?
+    } else {
+        let tag = wire.begin(&command, &mut |_| ()).await?;
+        wire.go_ahead(&tag, &mut |_| ()).await?;
+        wire.write_line(response.as_bytes()).await?;
+        tag
+    };
+    // A challenge more is an error in disguise (RFC 7628 §3.2.3): answered once, so that it is said.
+    match wire.answer(&tag, &mut |_| ()).await? {
+        Met::Done => Ok(()),
+        Met::GoAhead => {
+            wire.write_line(sasl.to_challenge.as_bytes()).await?;
+            wire.finish(&tag, &mut |_| ()).await
+        }
+    }
 }
 
 /// Says whether the login was refused, or the server could not see to it just now (RFC 5530 §3).
-fn refused(settings: &Settings, fault: Fault, user: &str, password: &str) -> Error {
+fn refused(settings: &Settings, fault: Fault, user: &str, secret: &SecretString) -> Error {
     let Fault::Refused(refusal) = fault else { return settings.error("login", fault) };
-    let text = without_secret(&refusal.text, user, password);
+    let text = without_secret(&refusal.text, user, secret);
     let for_now = ["UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"].iter().any(|code| refusal.has_code(code));
     let reason = format!("login of {user}: {text}");
     let place = settings.endpoint.place();
@@ -148,14 +182,6 @@ fn refused(settings: &Settings, fault: Fault, user: &str, password: &str) -> Err
     Error::new(&settings.name, place, Kind::LoginRefused, reason).with_hint(
         "check `user` and the password; many providers want an app password (授权码) and IMAP switched on in the web mail",
     )
-}
-
-/// Some servers repeat what they refuse.
-fn without_secret(text: &str, user: &str, password: &str) -> String {
-    if password.is_empty() {
-        return text.to_owned();
-    }
-    text.replace(&STANDARD.encode(format!("\0{user}\0{password}")), "****").replace(password, "****")
 }
 
 /// RFC 2971: before the first SELECT, or NetEase answers `Unsafe Login`. A refusal does no harm.

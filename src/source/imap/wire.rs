@@ -37,6 +37,15 @@ pub(super) enum Fault {
     Protocol(String),
 }
 
+/// What a command has met.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Met {
+    /// `+`: the server wants more.
+    GoAhead,
+    /// The tagged OK.
+    Done,
+}
+
 /// A tagged NO or BAD.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Refusal {
@@ -188,25 +197,10 @@ impl Wire {
         tag: &str,
         each: &mut (dyn FnMut(&Response<'_>) + Send),
     ) -> Result<(), Fault> {
-        let deadline = Instant::now() + WHOLE_COMMAND;
-        while Instant::now() < deadline {
-            let met = self
-                .read(|response| match response {
-                    Response::Continue(_) => Some(Ok(())),
-                    Response::Done { tag: found, status, outcome } if found.0 == tag => {
-                        Some(Err(Fault::Refused(refusal(status, outcome))))
-                    }
-                    other => {
-                        each(other);
-                        None
-                    }
-                })
-                .await?;
-            if let Some(result) = met {
-                return result;
-            }
+        match self.answer(tag, each).await? {
+            Met::GoAhead => Ok(()),
+            Met::Done => Err(Fault::Refused(Refusal { bad: false, text: "done, but nothing was begun".to_owned() })),
         }
-        Err(Fault::TimedOut(WHOLE_COMMAND))
     }
 
     /// Reads to the tagged answer; `Ok` only for its OK.
@@ -215,13 +209,25 @@ impl Wire {
         tag: &str,
         each: &mut (dyn FnMut(&Response<'_>) + Send),
     ) -> Result<(), Fault> {
+        while self.answer(tag, each).await? != Met::Done {}
+        Ok(())
+    }
+
+    /// Reads to `+` or to the tagged answer, whichever comes first; a tagged NO or BAD is a refusal.
+    pub(super) async fn answer(
+        &mut self,
+        tag: &str,
+        each: &mut (dyn FnMut(&Response<'_>) + Send),
+    ) -> Result<Met, Fault> {
         let deadline = Instant::now() + WHOLE_COMMAND;
         while Instant::now() < deadline {
             let met = self
                 .read(|response| match response {
+                    Response::Continue(_) => Some(Ok(Met::GoAhead)),
                     Response::Done { tag: found, status, outcome } if found.0 == tag => {
                         each(response);
-                        Some(if *status == Status::Ok { Ok(()) } else { Err(Fault::Refused(refusal(status, outcome))) })
+                        let ok = *status == Status::Ok;
+                        Some(if ok { Ok(Met::Done) } else { Err(Fault::Refused(refusal(status, outcome))) })
                     }
                     other => {
                         each(other);

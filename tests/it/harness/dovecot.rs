@@ -41,6 +41,11 @@ impl Drop for Dovecot {
 impl Dovecot {
     /// Starts one with these accounts, given as whole addresses.
     pub(crate) fn start(accounts: &[&str]) -> Self {
+        Self::start_with(accounts, "")
+    }
+
+    /// Starts one whose configuration ends with `more`; `{dir}` in it is its own directory.
+    pub(crate) fn start_with(accounts: &[&str], more: &str) -> Self {
         let scratch = Scratch::new();
         let authority = Authority::new(&scratch, "dovecot");
         let mut users = String::new();
@@ -53,7 +58,8 @@ impl Dovecot {
         std::fs::create_dir(&mail).expect("our own directory");
         std::os::unix::fs::chown(&mail, Some(MAIL_USER), Some(MAIL_USER)).expect("root may");
         let (imap, imaps, lmtp) = (free_address(), free_address(), free_address());
-        let text = configuration(&scratch, &authority, imap, imaps, lmtp);
+        let mut text = configuration(&scratch, &authority, imap, imaps, lmtp);
+        text.push_str(&more.replace("{dir}", &scratch.path().display().to_string()));
         let config = scratch.write("dovecot.conf", text);
         let mut it = Self { imap, imaps, lmtp, authority, config, process: None, scratch };
         it.start_again();
