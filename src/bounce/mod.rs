@@ -5,10 +5,15 @@
 //! (`catalogue/formats/<name>/`) for one engine; a general reader comes last. Reading extracts
 //! only: which cause the words mean is for `diagnosis` to say.
 
-mod stub;
+mod dsn;
+mod envelope;
+mod forwarded;
+mod original;
+mod reader;
 pub mod text;
+mod why_not;
 
-pub use stub::recognise;
+pub use reader::recognise;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,7 @@ use toml::Spanned;
 /// One system as `systems.toml` tells it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct System {
+pub(super) struct System {
     /// The name used in the JSON output.
     pub name: Spanned<String>,
     /// Other names that rules and users may say.

@@ -1,0 +1,295 @@
+//! Delivery status notifications (RFC 3464, RFC 6533) and their many near relatives.
+//!
+//! Standards-following reports are read as they stand. Near ones are tolerated: groups that no
+//! blank line separates, no Reporting-MTA, the report as plain text or base64, HTML entities and
+//! comments in values, Action in any case or missing.
+
+use jiff::Timestamp;
+
+use super::{Action, Provenance, RecipientReport, envelope::date, text::codes};
+use crate::mail::{EnhancedStatusCode, Mail, Mailbox, Part, header::Headers, html::resolve_entities};
+
+/// Recipients of one report that are read.
+const MOST_RECIPIENTS: usize = 1000;
+
+/// A report before it is joined with the words around it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Report {
+    pub(super) reporting_mta: Option<String>,
+    pub(super) arrival_date: Option<Timestamp>,
+    pub(super) original_envelope_id: Option<String>,
+    /// The envelope sender, where an extension field names it.
+    pub(super) sender: Option<Mailbox>,
+    pub(super) recipients: Vec<RecipientReport>,
+}
+
+/// One recipient's group (RFC 3464 §2.3) while it is read.
+#[derive(Debug, Default)]
+struct Group {
+    final_recipient: Option<String>,
+    original_recipient: Option<String>,
+    action: Option<String>,
+    status: Option<String>,
+    diagnostic: Option<String>,
+    remote_mta: Option<String>,
+    last_attempt_date: Option<Timestamp>,
+    will_retry_until: Option<Timestamp>,
+    other_recipient: Option<String>,
+}
+
+impl Group {
+    fn names_somebody(&self) -> bool {
+        self.final_recipient.is_some() || self.original_recipient.is_some() || self.other_recipient.is_some()
+    }
+}
+
+/// Whether a part is a report by its type.
+fn is_report(part: &Part) -> bool {
+    let kind = part.content_type();
+    kind.starts_with("message/") && (kind.contains("delivery-status") || kind == "message/delivery-report")
+}
+
+/// The report of a message, wherever in the MIME tree it stands (RFC 6522 §3).
+pub(super) fn find(mail: &Mail) -> Option<Report> {
+    let typed: Vec<Report> = mail.parts().iter().filter(|it| is_report(it)).map(|it| read(it.text())).collect();
+    let mut reports = typed.into_iter().filter(|it| !it.recipients.is_empty() || it.reporting_mta.is_some());
+    if let Some(mut first) = reports.next() {
+        for further in reports {
+            first.recipients.extend(further.recipients);
+        }
+        return Some(first);
+    }
+    // Under a wrong type: a part of its own, or lines within the text.
+    let untyped = mail
+        .parts()
+        .iter()
+        .skip(1)
+        .filter(|it| it.children().is_empty() && !it.content_type().starts_with("message/rfc822"));
+    let mut candidates = untyped.map(Part::text).chain([mail.text()]);
+    candidates.find_map(|text| {
+        let at = report_begins(text)?;
+        let report = read(text.get(at..)?);
+        (!report.recipients.is_empty()).then_some(report)
+    })
+}
+
+/// Where lines that only a report has begin.
+fn report_begins(text: &str) -> Option<usize> {
+    let mut at = 0;
+    let mut first = None;
+    let mut names = [false; 3];
+    for line in text.split_inclusive('\n') {
+        let lower = line.get(..24.min(line.floor_char_boundary(24))).unwrap_or_default().to_ascii_lowercase();
+        let known = ["reporting-mta:", "final-recipient:", "original-recipient:"];
+        if let Some(which) = known.iter().position(|it| lower.starts_with(it)) {
+            first = first.or(Some(at));
+            if let Some(seen) = names.get_mut(which) {
+                *seen = true;
+            }
+        }
+        at += line.len();
+    }
+    first.filter(|_| names[1] || names[2])
+}
+
+/// Reads report fields line by line. A new recipient begins at a blank line, or where a field
+/// that names one comes again.
+fn read(text: &str) -> Report {
+    let mut report = Report::default();
+    let mut group = Group::default();
+    for block in text.split("\n\n") {
+        let headers = Headers::parse(block.trim_start_matches('\n').as_bytes());
+        for field in headers.iter() {
+            let name = field.name.trim().to_ascii_lowercase();
+            let repeated = match name.as_str() {
+                "final-recipient" => group.final_recipient.is_some(),
+                "original-recipient" => group.original_recipient.is_some(),
+                "action" => group.action.is_some() && group.names_somebody(),
+                _ => false,
+            };
+            if repeated {
+                close(&mut report, std::mem::take(&mut group));
+            }
+            take(&mut report, &mut group, &name, &field.value);
+        }
+        if group.names_somebody() {
+            close(&mut report, std::mem::take(&mut group));
+        }
+    }
+    report
+}
+
+fn take(report: &mut Report, group: &mut Group, name: &str, value: &str) {
+    let value = resolve_entities(value);
+    match name {
+        "reporting-mta" => report.reporting_mta = report.reporting_mta.take().or_else(|| host(&value)),
+        "arrival-date" => report.arrival_date = report.arrival_date.or_else(|| date(&value)),
+        "original-envelope-id" | "x-original-envelope-id" => {
+            report.original_envelope_id = Some(value.trim().to_owned())
+        }
+        "x-postfix-sender" | "x-mailer-sender" | "x-sender" => report.sender = address(&value),
+        "final-recipient" => group.final_recipient = Some(value),
+        "original-recipient" => group.original_recipient = Some(value),
+        "x-actual-recipient" | "x-original-recipient" | "final-log-recipient" => group.other_recipient = Some(value),
+        "action" => group.action = Some(value),
+        "status" => group.status = Some(value),
+        "diagnostic-code" => group.diagnostic = group.diagnostic.take().or(Some(value)),
+        "remote-mta" => group.remote_mta = host(&value),
+        "last-attempt-date" => group.last_attempt_date = date(&value),
+        "will-retry-until" => group.will_retry_until = date(&value),
+        _ => {}
+    }
+}
+
+fn close(report: &mut Report, group: Group) {
+    if report.recipients.len() >= MOST_RECIPIENTS {
+        return;
+    }
+    let named = group.final_recipient.as_deref().and_then(address);
+    let original = group.original_recipient.as_deref().and_then(address);
+    let other = group.other_recipient.as_deref().and_then(address);
+    let Some(final_recipient) = named.or_else(|| original.clone()).or(other) else { return };
+    let status = group.status.as_deref().and_then(status);
+    let diagnostic =
+        group.diagnostic.as_deref().map(untyped).and_then(|it| codes::one_line(it.lines())).filter(|it| !it.is_empty());
+    let words = diagnostic.as_deref().unwrap_or_default();
+    let spoken = codes::status(words);
+    // x.0.0 says nothing; a code in the words themselves says more (RFC 3463 §3.1).
+    let status = match (status, spoken) {
+        (Some(field), Some(words)) if field.says_nothing() && words.class() == field.class() => Some(words),
+        (field, words) => field.or(words),
+    };
+    let action = action(group.action.as_deref(), status);
+    let gave_up = status.is_some_and(|it| it.subject() == 4 && it.detail() == 7);
+    let recipient = RecipientReport {
+        original_recipient: original.filter(|it| !it.same_mailbox(&final_recipient)),
+        final_recipient,
+        action,
+        status,
+        reply_code: codes::reply_code(words),
+        expired: gave_up && action == Action::Failed,
+        diagnostic,
+        remote_mta: group.remote_mta,
+        last_attempt_date: group.last_attempt_date,
+        will_retry_until: group.will_retry_until,
+        provenance: Provenance::ReportField,
+    };
+    let again = report
+        .recipients
+        .iter()
+        .any(|it| it.final_recipient.same_mailbox(&recipient.final_recipient) && it.action == recipient.action);
+    if !again {
+        report.recipients.push(recipient);
+    }
+}
+
+/// RFC 3464 §2.3.3; where the field is missing or unknown, the class of the status speaks.
+fn action(field: Option<&str>, status: Option<EnhancedStatusCode>) -> Action {
+    let word = field.unwrap_or_default().trim().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    match word.to_ascii_lowercase().as_str() {
+        "failed" | "failure" | "fail" => Action::Failed,
+        "delayed" | "delay" => Action::Delayed,
+        "delivered" | "deliverable" => Action::Delivered,
+        "relayed" => Action::Relayed,
+        "expanded" => Action::Expanded,
+        _ if status.is_some_and(|it| it.class() == 2) => Action::Delivered,
+        _ => Action::Failed,
+    }
+}
+
+fn status(value: &str) -> Option<EnhancedStatusCode> {
+    value.split(|c: char| !(c.is_ascii_digit() || c == '.')).find_map(|it| it.trim_matches('.').parse().ok())
+}
+
+/// `rfc822; <a@b>`, `utf-8; …\x{7528}@…`, `a@b (comment)`: the address (RFC 3464 §2.3.1, RFC 6533 §3).
+fn address(value: &str) -> Option<Mailbox> {
+    let typed = untyped(value);
+    let plain = unescape(typed);
+    let inside = match (plain.find('<'), plain.rfind('>')) {
+        (Some(open), Some(close)) if open < close => plain.get(open + 1..close)?,
+        _ => plain.split(" (").next()?,
+    };
+    let inside = inside.trim().trim_start_matches("mailto:").trim_end_matches([',', ';']);
+    Mailbox::parse(inside).or_else(|| {
+        // The angle bracket or the type is missing on one side.
+        inside.split_whitespace().find_map(|it| Mailbox::parse(it.trim_matches(['<', '>', ',', ';'])))
+    })
+}
+
+/// The value without its type: what stands before the first `;`, if it is one word.
+fn untyped(value: &str) -> &str {
+    match value.split_once(';') {
+        Some((kind, rest)) if kind.trim().len() <= 24 && !kind.trim().contains([' ', '@', '.']) => rest.trim(),
+        _ => value.trim(),
+    }
+}
+
+/// RFC 6533 §3: `\x{7528}`; RFC 3461 §4: xtext `+40` (only where no `@` would be there without).
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\x{") {
+        out.push_str(before);
+        match after
+            .split_once('}')
+            .and_then(|(hex, tail)| Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, tail)))
+        {
+            Some((character, tail)) => {
+                out.push(character);
+                rest = tail;
+            }
+            None => {
+                out.push_str("\\x{");
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    if !out.contains('@') && out.contains("+40") {
+        out = out.replace("+40", "@").replace("+2B", "+").replace("+3D", "=");
+    }
+    out
+}
+
+/// `dns; mx.example.com (192.0.2.1)`: the name, lower-cased.
+fn host(value: &str) -> Option<String> {
+    let name = untyped(value).split([' ', '(', '[', ',']).next().unwrap_or_default();
+    let name = name.trim_matches(['<', '>', '.', '"']).to_lowercase();
+    (!name.is_empty() && name.len() <= 253).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_that_nothing_separates_are_told_apart() {
+        let report = read(
+            "Reporting-MTA: dns; MX.Example.CN\nFinal-Recipient: rfc822; <a@x.example>\nAction: failed\nStatus: 5.0.0\n\
+             Diagnostic-Code: SMTP; rejected by system.(rejected&nbsp;by&nbsp;system)\nFinal-Recipient: rfc822;b@y.example\n\
+             Action: Delayed (still trying)\nStatus: 4.4.1\n",
+        );
+        assert_eq!(report.reporting_mta.as_deref(), Some("mx.example.cn"));
+        let told: Vec<_> = report.recipients.iter().map(|it| (it.final_recipient.to_string(), it.action)).collect();
+        assert_eq!(told, [("a@x.example".to_owned(), Action::Failed), ("b@y.example".to_owned(), Action::Delayed)]);
+        assert_eq!(report.recipients[0].diagnostic.as_deref(), Some("rejected by system.(rejected by system)"));
+    }
+
+    #[test]
+    fn internationalised_addresses_are_read() {
+        assert_eq!(
+            address("utf-8; \\x{7528}\\x{6237}@example.cn").map(|it| it.to_string()).as_deref(),
+            Some("用户@example.cn")
+        );
+        assert_eq!(address("rfc822;a@b.example (Anna)").map(|it| it.to_string()).as_deref(), Some("a@b.example"));
+        assert_eq!(address("rfc822; unknown"), None);
+    }
+
+    #[test]
+    fn a_status_that_says_nothing_gives_way_to_the_words() {
+        let report = read(
+            "Final-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 5.1.1 User unknown\n",
+        );
+        assert_eq!(report.recipients[0].status.map(|it| it.to_string()).as_deref(), Some("5.1.1"));
+    }
+}

@@ -1,0 +1,130 @@
+//! Bounces that a person hands on: as an attachment, or pasted and quoted inline (`design.md` §5).
+
+use super::{Bounce, Recognition, WhyNot, reader::read, why_not};
+use crate::mail::{Mail, Mailbox, Part, header::addresses};
+
+/// The bounce inside an attached message, with the person who forwarded it. Providers and lists
+/// that wrap bounces mechanically are no persons.
+pub(super) fn attached(mail: &Mail) -> Option<(Bounce, Option<Mailbox>)> {
+    let inner =
+        mail.parts().iter().skip(1).filter(|it| is_message(it)).find_map(|part| match read(part.message()?) {
+            Recognition::Bounce(bounce) => Some(bounce),
+            Recognition::NotABounce(_) => None,
+        })?;
+    Some((inner, person(mail)))
+}
+
+fn is_message(part: &Part) -> bool {
+    let named = part.file_name().is_some_and(|name| name.to_ascii_lowercase().ends_with(".eml"));
+    matches!(part.content_type(), "message/rfc822" | "message/global") || named && part.children().is_empty()
+}
+
+/// The author of a mail that a person wrote.
+fn person(mail: &Mail) -> Option<Mailbox> {
+    if why_not::is_daemon(mail) || why_not::robot(mail).is_some() {
+        return None;
+    }
+    addresses(mail.header("from")?).into_iter().next().map(|(_, mailbox)| mailbox)
+}
+
+/// What can be read of a bounce that stands within a person's own words. `None`: there is none.
+pub(super) fn quoted(mail: &Mail) -> Option<(Bounce, Option<Mailbox>)> {
+    let from = person(mail)?;
+    let pasted = mail.parts().iter().skip(1).filter(|it| it.is_text() && it.children().is_empty()).map(Part::text);
+    std::iter::once(mail.text()).chain(pasted).find_map(|text| {
+        let unquoted: String = text
+            .lines()
+            .map(|line| line.trim_start_matches(['>', '|']).trim_start_matches(' '))
+            .fold(String::with_capacity(text.len()), |all, line| all + line + "\n");
+        starts(&unquoted)
+            .into_iter()
+            .find_map(|at| as_message(unquoted.get(at..)?))
+            .map(|bounce| (bounce, Some(from.clone())))
+    })
+}
+
+/// Where a pasted bounce may begin: at its own header, or at the words that daemons begin with.
+fn starts(text: &str) -> Vec<usize> {
+    const OPENINGS: &[&str] = &[
+        "from: ",
+        "发件人：",
+        "发件人:",
+        "return-path:",
+        "this is the mail system at host",
+        "hi. this is the",
+        "this message was created automatically",
+        "this is an automatically generated delivery",
+        "delivery has failed to these recipients",
+        "很抱歉您发送的邮件被退回",
+        "i'm sorry to have to inform you",
+        "address not found",
+        "your message wasn't delivered",
+        "the original message was received at",
+        "reporting-mta:",
+        "the following message to",
+    ];
+    let mut found = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let lower = line.trim_start().to_lowercase();
+        if OPENINGS.iter().any(|it| lower.starts_with(it)) {
+            found.push(at);
+            if found.len() >= 6 {
+                break;
+            }
+        }
+        at += line.len();
+    }
+    found
+}
+
+/// Reads a pasted text as if a daemon had sent it.
+fn as_message(text: &str) -> Option<Bounce> {
+    let own_header = text.get(..text.floor_char_boundary(2048))?.to_ascii_lowercase();
+    let text = text
+        .replace("发件人：", "From: ")
+        .replace("发件人:", "From: ")
+        .replace("主题：", "Subject: ")
+        .replace("收件人：", "To: ");
+    let whole =
+        own_header.starts_with("from: ") || own_header.starts_with("return-path:") || own_header.starts_with("发件人");
+    let source = if whole {
+        text
+    } else {
+        format!(
+            "From: MAILER-DAEMON@localhost.invalid\nReturn-Path: <>\nSubject: Undelivered Mail Returned to Sender\n\n{text}"
+        )
+    };
+    let mail = Mail::parse(source.as_bytes());
+    if whole && !why_not::is_daemon(&mail) {
+        return None;
+    }
+    match read(&mail) {
+        Recognition::Bounce(bounce) => Some(bounce),
+        Recognition::NotABounce(_) => None,
+    }
+}
+
+/// Whether subject or text of a person's mail give reason to look for a quoted bounce.
+pub(super) fn may_quote(mail: &Mail, because: WhyNot) -> bool {
+    if because != WhyNot::OrdinaryMail {
+        return false;
+    }
+    let text = mail.text();
+    let head = text.get(..text.floor_char_boundary(32 * 1024)).unwrap_or(text).to_lowercase();
+    let words = [
+        "mailer-daemon",
+        "postmaster",
+        "mail system",
+        "undeliver",
+        "delivery",
+        "returned to sender",
+        "failure notice",
+        "退信",
+        "退回",
+        "550 ",
+        "554 ",
+        "5.1.1",
+    ];
+    words.iter().any(|it| head.contains(it))
+}

@@ -1,0 +1,233 @@
+//! From bytes to `Recognition`: our mark first, then reports, then free text, then what is no bounce.
+
+use super::{
+    Action, Bounce, Envelope, NotABounce, Original, Provenance, RecipientReport, Recognition, WhyNot,
+    dsn::{self, Report},
+    envelope::{envelope, kept},
+    forwarded, original,
+    text::{self, TextReading, TextRecipient},
+    why_not,
+};
+use crate::mail::{Mail, Mailbox, ReversePath};
+
+/// What a message is. Total: whatever the bytes, there is an answer.
+#[must_use]
+pub fn recognise(bytes: &[u8]) -> Recognition {
+    let mail = Mail::parse(bytes);
+    let recognition = read(&mail);
+    let Recognition::NotABounce(mut other) = recognition else { return recognition };
+    if matches!(other.because, WhyNot::OurOwnReply | WhyNot::Unreadable) {
+        return Recognition::NotABounce(other);
+    }
+    if let Some((mut bounce, by)) = forwarded::attached(&mail) {
+        bounce.envelope = other.envelope;
+        bounce.forwarded_by = by;
+        return Recognition::Bounce(bounce);
+    }
+    if forwarded::may_quote(&mail, other.because)
+        && let Some((bounce, by)) = forwarded::quoted(&mail)
+    {
+        other.because = WhyNot::QuotedBounce;
+        other.forwarded_by = by;
+        other.quoted = Some(Box::new(bounce));
+    }
+    Recognition::NotABounce(other)
+}
+
+/// What a message is by itself, without looking into messages that are attached to it.
+pub(super) fn read(mail: &Mail) -> Recognition {
+    let envelope = envelope(mail);
+    let no =
+        |because, envelope| Recognition::NotABounce(NotABounce { because, forwarded_by: None, quoted: None, envelope });
+    if mail.headers().is_empty() || !mail.headers().iter().any(|it| is_known_field(&it.name)) {
+        return no(WhyNot::Unreadable, envelope);
+    }
+    let reading = text::read(mail);
+    let human =
+        reading.as_ref().and_then(|it| it.original_at).and_then(|at| mail.text().get(..at)).unwrap_or(mail.text());
+    if why_not::carries_our_mark(mail, human) {
+        return no(WhyNot::OurOwnReply, envelope);
+    }
+    if let Some(report) = dsn::find(mail) {
+        if let Some(bounce) = join(mail, report, reading, human, envelope.clone()) {
+            return Recognition::Bounce(bounce);
+        }
+        return no(why_not::other_report(mail).unwrap_or(WhyNot::OrdinaryMail), envelope);
+    }
+    if let Some(other) = why_not::other_report(mail) {
+        return no(other, envelope);
+    }
+    let robot = why_not::robot(mail);
+    let Some(reading) = reading else { return no(robot.unwrap_or(WhyNot::OrdinaryMail), envelope) };
+    let guessed = reading.provenance == Provenance::Guess;
+    if guessed
+        && !why_not::is_daemon(mail)
+        && let Some(robot) = robot
+    {
+        return no(robot, envelope);
+    }
+    if guessed && why_not::is_fake(mail) {
+        return no(WhyNot::FakeBounce, envelope);
+    }
+    match join(mail, Report::default(), Some(reading), human, envelope.clone()) {
+        Some(bounce) => Recognition::Bounce(bounce),
+        None => no(robot.unwrap_or(WhyNot::OrdinaryMail), envelope),
+    }
+}
+
+/// A message has at least one of these; noise has none.
+fn is_known_field(name: &str) -> bool {
+    let known = [
+        "from",
+        "to",
+        "subject",
+        "date",
+        "received",
+        "message-id",
+        "return-path",
+        "content-type",
+        "mime-version",
+        "sender",
+    ];
+    known.iter().any(|it| name.eq_ignore_ascii_case(it))
+}
+
+/// The report's fields and the words around them, joined to one bounce; `None` if it names nobody.
+fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str, envelope: Envelope) -> Option<Bounce> {
+    let is_report = report.reporting_mta.is_some() || !report.recipients.is_empty();
+    let (format, text_mta, told, particulars, original_at, provenance) = match reading {
+        Some(it) => (Some(it.format), it.reporting_mta, it.recipients, it.particulars, it.original_at, it.provenance),
+        None => (None, None, Vec::new(), text::Particulars::default(), None, Provenance::Guess),
+    };
+    let returned = original::part(mail)
+        .and_then(original::of_part)
+        .or_else(|| original_at.and_then(|at| mail.text().get(at..)).and_then(original::of_text));
+    let mut recipients = report.recipients;
+    for it in &mut recipients {
+        better_words(it, &told);
+    }
+    if recipients.is_empty() {
+        recipients = told.iter().map(|it| of_text(it, provenance)).collect();
+    }
+    if recipients.is_empty() {
+        recipients.extend(only_recipient(returned.as_ref(), human, provenance));
+    }
+    if recipients.is_empty() {
+        return None;
+    }
+    recipients.sort_by_key(|it| it.action);
+    let original = original::complete(returned, particulars, report.sender);
+    let general = if is_report { "rfc3464" } else { "general" };
+    Some(Bounce {
+        format: format.filter(|it| it != "general").unwrap_or_else(|| general.to_owned()),
+        reporting_mta: report.reporting_mta.or(text_mta),
+        arrival_date: report.arrival_date,
+        original_envelope_id: report.original_envelope_id,
+        filler_seen: filler(mail, human),
+        recipients,
+        original,
+        forwarded_by: None,
+        envelope,
+        human_text: kept(human),
+        defects: mail.defects().iter().map(|&it| it.to_owned()).collect(),
+    })
+}
+
+fn of_text(it: &TextRecipient, provenance: Provenance) -> RecipientReport {
+    RecipientReport {
+        final_recipient: it.address.clone(),
+        original_recipient: it.original.clone(),
+        action: it.action,
+        status: it.status,
+        reply_code: it.reply_code,
+        diagnostic: it.diagnostic.clone(),
+        remote_mta: it.remote_mta.clone(),
+        last_attempt_date: None,
+        will_retry_until: None,
+        expired: it.expired,
+        provenance,
+    }
+}
+
+/// Where the report's own words are missing or poor, those of the human part about the same
+/// recipient take their place: Exchange and Gmail tell people what they do not tell machines.
+fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
+    let same = |it: &&TextRecipient| {
+        let names = [Some(&it.address), it.original.as_ref()];
+        names.into_iter().flatten().any(|name| {
+            name.same_mailbox(&report.final_recipient)
+                || report.original_recipient.as_ref().is_some_and(|it| it.same_mailbox(name))
+        })
+    };
+    let Some(words) = told.iter().find(same).or_else(|| told.first().filter(|_| told.len() == 1)) else { return };
+    report.expired |= words.expired && report.action == Action::Failed;
+    if report.remote_mta.is_none() {
+        report.remote_mta.clone_from(&words.remote_mta);
+    }
+    if report.original_recipient.is_none() {
+        report.original_recipient = words.original.clone().filter(|it| !it.same_mailbox(&report.final_recipient));
+    }
+    let poor = match &report.diagnostic {
+        None => true,
+        Some(own) => !text::codes::looks_like_reply(own) && own.split_whitespace().count() < 4,
+    };
+    let Some(said) = words.diagnostic.as_ref().filter(|_| poor) else { return };
+    let richer = text::codes::looks_like_reply(said)
+        || report.diagnostic.is_none()
+        || said.len() > 2 * report.diagnostic.as_deref().map_or(0, str::len);
+    if richer {
+        report.diagnostic = Some(said.clone());
+        report.reply_code = report.reply_code.or(words.reply_code);
+    }
+    if report.status.is_none_or(|it| it.says_nothing())
+        && let Some(status) = words.status.filter(|it| report.status.is_none_or(|own| own.class() == it.class()))
+    {
+        report.status = Some(status);
+    }
+}
+
+/// Nobody is named, but the returned original went to one address only.
+fn only_recipient(original: Option<&Original>, human: &str, provenance: Provenance) -> Option<RecipientReport> {
+    let original = original?;
+    let sender: Option<&Mailbox> = match &original.return_path {
+        Some(ReversePath::Mailbox(it)) => Some(it),
+        Some(ReversePath::Null) | None => original.from.as_ref(),
+    };
+    let [only] = &original.to[..] else { return None };
+    if sender.is_some_and(|it| it.same_mailbox(only)) {
+        return None;
+    }
+    let words = human.lines().map(str::trim).filter(|it| !it.is_empty());
+    let diagnostic = words
+        .clone()
+        .find(|it| text::codes::looks_like_reply(it))
+        .map(str::to_owned)
+        .or_else(|| text::codes::one_line(words.take(12)));
+    Some(RecipientReport {
+        final_recipient: only.clone(),
+        original_recipient: None,
+        action: Action::Failed,
+        status: diagnostic.as_deref().and_then(text::codes::status),
+        reply_code: diagnostic.as_deref().and_then(text::codes::reply_code),
+        diagnostic,
+        remote_mta: None,
+        last_attempt_date: None,
+        will_retry_until: None,
+        expired: false,
+        provenance: provenance.max(Provenance::Guess),
+    })
+}
+
+/// The returned message, or the text, begins with filler (`design.md` §8.8).
+fn filler(mail: &Mail, human: &str) -> bool {
+    let looks = |bytes: &[u8]| {
+        let head: Vec<u8> =
+            bytes.iter().take(4096).filter(|b| b.is_ascii_alphabetic()).map(u8::to_ascii_lowercase).collect();
+        [&b"aaaazzzz"[..], b"aaazzzaazzzz"].iter().any(|it| head.windows(it.len()).any(|window| window == *it))
+    };
+    if looks(human.as_bytes()) {
+        return true;
+    }
+    let Some(returned) = original::part(mail).and_then(|it| it.message()) else { return false };
+    returned.parts().iter().find(|it| it.is_text()).is_some_and(|it| looks(it.text().as_bytes()))
+}

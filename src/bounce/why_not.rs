@@ -1,0 +1,153 @@
+//! What a message is that is no bounce, by its form and by the signs that robots leave.
+
+use super::WhyNot;
+use crate::mail::{Mail, ReferenceId, mark};
+
+/// Machine-readable reports that are not about delivery.
+pub(super) fn other_report(mail: &Mail) -> Option<WhyNot> {
+    mail.parts().iter().find_map(|part| match part.content_type() {
+        "message/feedback-report" => Some(WhyNot::FeedbackReport),
+        "message/disposition-notification" | "message/global-disposition-notification" => {
+            Some(WhyNot::DispositionNotification)
+        }
+        kind if kind == "multipart/report" => {
+            match part.parameter("report-type").unwrap_or_default().to_ascii_lowercase().as_str() {
+                "feedback-report" => Some(WhyNot::FeedbackReport),
+                "disposition-notification" => Some(WhyNot::DispositionNotification),
+                _ => None,
+            }
+        }
+        _ => None,
+    })
+}
+
+/// Our mark anywhere in the message itself; the returned original is asked elsewhere (`design.md` §3).
+pub(super) fn carries_our_mark(mail: &Mail, human_text: &str) -> bool {
+    let ids = ["message-id", "in-reply-to", "references"];
+    let marked = ids.iter().flat_map(|name| mail.headers().all(name)).any(|value| {
+        value
+            .split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | ','))
+            .filter_map(crate::mail::MessageId::parse)
+            .any(|it| mark::is_our_message_id(&it))
+    });
+    marked
+        || mail.parts().iter().any(|part| part.headers().first("x-whybounced").is_some())
+        || ReferenceId::find(human_text).is_some()
+}
+
+/// Words by which robots answer; subject first, as they write it in their languages.
+const AUTO_REPLY_SUBJECTS: &[&str] = &[
+    "automatic reply",
+    "auto reply",
+    "autoreply",
+    "auto-reply",
+    "out of office",
+    "out of the office",
+    "autosvar",
+    "auto:",
+    "away from",
+    "vacation",
+    "on leave",
+    "abwesenheit",
+    "automatische antwort",
+    "réponse automatique",
+    "absence",
+    "respuesta automática",
+    "risposta automatica",
+    "resposta automática",
+    "autoodpowied",
+    "автоответ",
+    "自动回复",
+    "自動回覆",
+    "自动答复",
+    "休假",
+    "外出",
+    "不在",
+    "自動返信",
+];
+
+/// Words of those who want to be shown that a person writes.
+const CHALLENGES: &[&str] = &[
+    "prove that you are",
+    "confirm that you are",
+    "confirm your message",
+    "confirm your email",
+    "verify that you are",
+    "you are a person",
+    "you are human",
+    "verify your address",
+    "please confirm",
+    "challenge",
+    "whitelist",
+    "验证您的邮件",
+    "点击确认",
+];
+
+/// Whether sender and fields show a robot that answers, and which kind.
+pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
+    let headers = mail.headers();
+    let field = |name: &str| headers.first(name).unwrap_or_default().trim().to_ascii_lowercase();
+    let subject = field("subject");
+    let submitted = field("auto-submitted");
+    let answers = submitted.starts_with("auto-replied")
+        || submitted.starts_with("auto-generated")
+        || submitted.starts_with("auto-notified")
+        || ["x-autoreply", "x-autorespond", "x-autoresponder", "x-mail-autoreply"]
+            .iter()
+            .any(|it| !field(it).is_empty())
+        || matches!(field("precedence").as_str(), "auto_reply")
+        || AUTO_REPLY_SUBJECTS.iter().any(|it| subject.contains(it));
+    let text = mail.text();
+    let head = text.get(..text.floor_char_boundary(4096)).unwrap_or(text).to_lowercase();
+    if answers {
+        let challenge = CHALLENGES.iter().any(|it| subject.contains(it) || head.contains(it));
+        return Some(if challenge { WhyNot::Challenge } else { WhyNot::AutoReply });
+    }
+    let listed =
+        headers.iter().any(|it| it.name.to_ascii_lowercase().starts_with("list-")) || field("precedence") == "list";
+    listed.then_some(WhyNot::ListNotice)
+}
+
+/// A sender that no person writes as (RFC 2142 §5, RFC 5321 §4.5.5).
+pub(super) fn is_daemon(mail: &Mail) -> bool {
+    let from = mail.header("from").unwrap_or_default().to_lowercase();
+    let squeezed: String = from.chars().filter(|c| c.is_alphanumeric()).collect();
+    let names = [
+        "mailerdaemon",
+        "postmaster",
+        "maildelivery",
+        "mailadministrator",
+        "mailsystem",
+        "microsoftexchange",
+        "systemadministrator",
+        "mailerror",
+        "maildaemon",
+        "mdaemon",
+        "delivery",
+        "bounce",
+        "mmdf",
+        "smtpgateway",
+        "uucp",
+        "系统",
+        "退信",
+        "邮件管理员",
+        "邮局",
+    ];
+    let null = mail.header("return-path").is_some_and(|it| it.trim() == "<>");
+    null || names.iter().any(|it| squeezed.contains(it))
+}
+
+/// Made to look like a bounce: a daemon's name before an address that is none, nothing returned,
+/// and a link to follow.
+pub(super) fn is_fake(mail: &Mail) -> bool {
+    let from = mail.header("from").unwrap_or_default();
+    let Some((name, _)) = from.split_once('<') else { return false };
+    let dressed = ["mail delivery", "postmaster", "mailer", "administrator", "mail system", "系统", "退信", "邮件管理"];
+    let name = name.to_lowercase();
+    let links = mail.parts().iter().any(|it| {
+        let raw = String::from_utf8_lossy(it.raw()).to_ascii_lowercase();
+        it.is_text() && (raw.contains("href=") || raw.contains("http://") || raw.contains("https://"))
+    });
+    let null = mail.header("return-path").is_none_or(|it| it.trim() == "<>");
+    !null && links && dressed.iter().any(|it| name.contains(it))
+}
