@@ -151,3 +151,54 @@ fn a_reader_who_goes_away_is_no_error() {
     let status = Command::new("bash").args(["-c", &script]).output().expect("it runs").status;
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn check_names_each_thing_with_its_remedy_and_tells_a_server_that_is_away() {
+    let root = folder(&[("secret", b"x\n")]);
+    let config = "domains = ['corp.example.cn']\n[[mailbox]]\nname = 'away'\nhost = '127.0.0.1'\nport = 1\ntls = 'none'\n\
+        user = 'b'\npassword_file = 'secret'\n[smtp]\ndirectory = '.'\nfrom = 'b@corp.example.cn'\n\
+        [evidence]\nenabled = false\n[journal]\nurl = 'sqlite:journal.db'\n";
+    let path = root.path().join("config.toml");
+    fs::write(&path, config).expect("written");
+    let output = whybounced().args(["check", "--format", "json", "--config"]).arg(&path).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(69));
+    let lines = lines(&output.stdout);
+    let line =
+        |check: &str| lines.iter().find(|it| it["check"] == check).unwrap_or_else(|| panic!("{check}: {lines:#?}"));
+    assert_eq!(line("configuration")["result"], "fine");
+    assert_eq!(line("rules")["result"], "fine");
+    assert_eq!(line("journal")["result"], "fine");
+    let away = line("mailbox away");
+    assert_eq!(away["result"], "failed");
+    assert!(away["detail"].as_str().is_some_and(|it| it.contains("127.0.0.1:1")), "{away}");
+    assert!(away["remedy"].as_str().is_some_and(|it| it.contains("`port`")), "{away}");
+}
+
+#[test]
+fn a_pass_over_a_maildir_explains_a_bounce_and_the_journal_tells_of_it() {
+    let root =
+        folder(&[("maildir/new/1.a.b", BOUNCE.as_bytes()), ("maildir/cur/.keep", b""), ("maildir/tmp/.keep", b"")]);
+    let config = "domains = ['corp.example.cn']\nlanguage = 'zh-CN'\n[[mailbox]]\nmaildir = 'maildir'\n\
+        [smtp]\ndirectory = 'out'\nfrom = 'b@corp.example.cn'\n[policy]\nmax_age = '36500d'\ngather = '0s'\n\
+        [evidence]\nenabled = false\n[journal]\nurl = 'sqlite:journal.db'\n[log]\nto = 'stderr'\n";
+    let path = root.path().join("config.toml");
+    fs::write(&path, config).expect("written");
+    let run = |arguments: &[&str]| whybounced().args(arguments).arg("--config").arg(&path).output().expect("it runs");
+    for pass in 0..2 {
+        let output = run(&["run", "--once"]);
+        assert_eq!(output.status.code(), Some(0), "pass {pass}: {}", String::from_utf8_lossy(&output.stderr));
+        let mails = fs::read_dir(root.path().join("out")).expect("written").count();
+        assert_eq!(mails, 1, "explained once");
+    }
+    let rows = lines(&run(&["journal", "list", "--format", "json"]).stdout);
+    assert_eq!(rows.len(), 1);
+    assert_eq!((&rows[0]["cause"], &rows[0]["state"]), (&"user_unknown".into(), &"sent".into()));
+    let reference = rows[0]["reference_id"].as_str().expect("a reference");
+    let story = String::from_utf8(run(&["journal", "show", reference]).stdout).expect("UTF-8");
+    assert!(story.contains("wang@buyer.example.cn: failed, user_unknown"), "{story}");
+    let mail = String::from_utf8(run(&["journal", "show", reference, "--eml"]).stdout).expect("7-bit");
+    assert!(mail.contains("In-Reply-To: <m1@corp.example.cn>"), "{mail}");
+    let table = String::from_utf8(run(&["journal", "list"]).stdout).expect("UTF-8");
+    assert!(table.contains("chen@corp.example.cn") && table.contains("报价"), "{table}");
+    assert_eq!(run(&["journal", "show", "WB-00000000"]).status.code(), Some(65));
+}
