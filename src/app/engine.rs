@@ -14,10 +14,12 @@ use crate::{
     evidence::{self, Finding, dns::Resolver},
     journal::{self, Journal, JournalEntry, Recording},
     mail::{Mailbox, RawMessage, Recorded, ReversePath},
-    policy::{self, Decision, Incoming},
+    policy::{self, Candidate, Decision, Incoming, Suppression},
     reply::{self, Texts},
     source::{Found, Outcome},
 };
+
+use super::sent::SentFolders;
 
 /// Everything that handling a message takes. Built anew on SIGHUP.
 pub struct Engine {
@@ -25,6 +27,7 @@ pub struct Engine {
     pub(super) catalogue: Catalogue,
     pub(super) texts: Texts,
     pub(super) resolver: Option<Resolver>,
+    pub(super) sent: SentFolders,
     /// The journal, which outlives the engine.
     pub journal: Journal,
     /// Rung when a row may have fallen due.
@@ -76,7 +79,8 @@ impl Engine {
             .then(|| Resolver::new(&config.evidence))
             .transpose()
             .map_err(StartError::Resolver)?;
-        Ok(Self { config, catalogue, texts, resolver, journal, outbox_news: Notify::new() })
+        let sent = SentFolders::new(&config.mailboxes);
+        Ok(Self { config, catalogue, texts, resolver, sent, journal, outbox_news: Notify::new() })
     }
 
     /// Recognises, diagnoses, checks, decides, renders, and commits. Returns only after the commit.
@@ -97,12 +101,21 @@ impl Engine {
             Recognition::NotABounce(other) if other.quoted.is_some() => Outcome::Bounce,
             Recognition::NotABounce(_) => Outcome::Other,
         };
+        let mut found_in_sent = None;
         loop {
             let now = Timestamp::now();
             let candidate = policy::candidate(&self.config.policy, &role, &recognition).ok();
-            let known = self.journal.history(candidate.as_ref(), &self.config.policy, &content, now).await?;
+            let mut known = self.journal.history(candidate.as_ref(), &self.config.policy, &content, now).await?;
             let incoming = Incoming { role: &role, received, recognition: &recognition, findings: &findings };
-            let decision = policy::decide(&self.config.policy, &incoming, &known.history, now);
+            let mut decision = policy::decide(&self.config.policy, &incoming, &known.history, now);
+            if decision == Decision::Suppress(vec![Suppression::UnprovenOrigin]) {
+                // Only now, for it takes a look into a person's mailbox.
+                if found_in_sent.is_none() {
+                    found_in_sent = Some(self.found_in_sent(candidate.as_ref()).await);
+                }
+                known.history.found_in_sent = found_in_sent.unwrap_or(false);
+                decision = policy::decide(&self.config.policy, &incoming, &known.history, now);
+            }
             let reply = self.render(&recognition, &findings, &decision, &known.earlier, now);
             let entry = JournalEntry {
                 reference: &reference,
@@ -128,6 +141,14 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Whether the author's own Sent folder holds the original.
+    async fn found_in_sent(&self, candidate: Option<&Candidate>) -> bool {
+        let Some((author, id)) = candidate.and_then(|it| it.author.as_ref().zip(it.original.as_ref())) else {
+            return false;
+        };
+        self.sent.hold(author, id).await
     }
 
     /// Records a message that broke the pipeline again and again, so that the scan goes on.

@@ -11,6 +11,7 @@ mod notify;
 mod once;
 mod overlay;
 mod post;
+mod sent;
 mod watch;
 
 use std::time::Duration;

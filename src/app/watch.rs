@@ -15,7 +15,10 @@ use super::{
     health::MailboxHealth,
     notify::Heartbeat,
 };
-use crate::source::{self, Cursor, Found, Mailbox, Settled, Wake, backoff::Backoff};
+use crate::{
+    mail::Role,
+    source::{self, Cursor, Found, Mailbox, Settled, Wake, backoff::Backoff},
+};
 
 /// Messages of one mailbox that are being worked on at once.
 const IN_HAND: usize = 8;
@@ -149,7 +152,7 @@ pub(super) async fn work_off(
     let mut worked = Worked::default();
     loop {
         let cursor = engine.journal.cursor(&settings.name, folder).await?;
-        let scan = mailbox.scan(folder, cursor, None).await?;
+        let scan = mailbox.scan(folder, cursor, oldest(engine, settings)).await?;
         if scan.renumbered {
             tracing::info!(
                 mailbox = settings.name,
@@ -187,6 +190,15 @@ pub(super) async fn work_off(
         if !scan.more {
             return Ok(worked);
         }
+    }
+}
+
+/// At first sight of a member's mailbox, nothing is looked at that would be too old to answer; a
+/// central mailbox is read whole, so that the journal says why its old bounces were not answered.
+fn oldest(engine: &Engine, settings: &source::Settings) -> Option<Timestamp> {
+    match settings.role {
+        Role::Member(_) => Timestamp::now().checked_sub(engine.config.policy.max_age).ok(),
+        Role::Central => None,
     }
 }
 

@@ -8,6 +8,7 @@ mod imap;
 mod imap_quirks;
 mod oauth;
 mod peer;
+mod sent;
 mod servers;
 mod smtp;
 // As soon as `whybounced run` is there: explained, hostile, lifecycle, outage, secured.

@@ -106,16 +106,15 @@ impl Session {
     }
 
     async fn find_sent(&mut self, settings: &Settings, id: &MessageId) -> Result<Option<bool>, Error> {
-        let listed = self.list(settings).await?;
-        let mut candidates: Vec<&Listed> = listed.iter().filter(|it| it.sent && it.selectable).collect();
-        if candidates.is_empty() {
-            let by_name = |it: &&Listed| it.selectable && SENT_NAMES.contains(&it.last_part.as_str());
-            candidates = listed.iter().filter(by_name).collect();
-        }
+        let folders = match self.sent.take() {
+            Some(folders) => folders,
+            None => sent_folders(self.list(settings).await?),
+        };
+        self.sent = Some(folders.clone());
         let mut looked = None;
-        for folder in candidates {
+        for folder in &folders {
             // Only ever examined: nothing in it is ours to touch.
-            match self.open(settings, &folder.name, true).await {
+            match self.open(settings, folder, true).await {
                 Ok(_) => {}
                 Err(error) if error.session_lives() => continue,
                 Err(error) => return Err(error),
@@ -134,4 +133,15 @@ impl Session {
         }
         Ok(looked)
     }
+}
+
+/// Those that the server marks, else those whose name says it.
+fn sent_folders(mut listed: Vec<Listed>) -> Vec<String> {
+    listed.retain(|it| it.selectable);
+    if listed.iter().any(|it| it.sent) {
+        listed.retain(|it| it.sent);
+    } else {
+        listed.retain(|it| SENT_NAMES.contains(&it.last_part.as_str()));
+    }
+    listed.into_iter().map(|it| it.name).collect()
 }

@@ -97,6 +97,8 @@ struct Session {
     wire: Wire,
     capabilities: Capabilities,
     selected: Option<Selected>,
+    /// The Sent folders, once they were looked up.
+    sent: Option<Vec<String>>,
 }
 
 /// The selected folder.
@@ -121,7 +123,7 @@ impl Selected {
 
 impl Session {
     fn new(wire: Wire, capabilities: Capabilities) -> Self {
-        Self { wire, capabilities, selected: None }
+        Self { wire, capabilities, selected: None, sent: None }
     }
 }
 
