@@ -5,7 +5,7 @@ use super::{
     author,
     facts::Case,
     frame::Frame,
-    markup::{self, Block},
+    markup::Block,
     page::{self, Detail, Fact, Move, Page, Quote},
     safe,
     section::Conditions,
@@ -53,7 +53,7 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
             blocks.extend(frame.cause_blocks(case, "admin"));
         }
         blocks.extend(frame.cause_blocks(case, "admin steps"));
-        let paste = markup::to_pass_on(frame.cause_blocks(case, "admin paste"));
+        let paste = author::in_their_language(frame, case, "admin paste");
         if !paste.is_empty() {
             blocks.extend(frame.blocks("paste label", &case.conditions, &case.facts));
             blocks.extend(paste);

@@ -168,14 +168,19 @@ fn pass_on(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Block> {
     {
         return Vec::new();
     }
-    let tag = recipients_language(frame, case);
-    let theirs = Frame::new(frame.texts, frame.settings, frame.plan, tag, frame.now);
-    let retold = theirs.case(&case.entry);
-    let words = markup::to_pass_on(theirs.cause_blocks(&retold, "pass on"));
+    let words = in_their_language(frame, case, "pass on");
     if words.is_empty() {
         return words;
     }
     frame.blocks("pass on", &case.conditions, &case.facts).into_iter().chain(words).collect()
+}
+
+/// A section that somebody on the recipient's side will read, in the language that they read.
+pub(super) fn in_their_language(frame: &Frame<'_>, case: &Case<'_>, section: &str) -> Vec<Block> {
+    let tag = recipients_language(frame, case);
+    let theirs = Frame::new(frame.texts, frame.settings, frame.plan, tag, frame.now);
+    let retold = theirs.case(&case.entry);
+    markup::to_pass_on(theirs.cause_blocks(&retold, section))
 }
 
 /// What the original was written in; else what its domain suggests; else the reader's own.

@@ -82,6 +82,8 @@ pub(super) struct Facts {
     /// Our domain's SPF record as it is, and as it should be with `ip`.
     pub(super) spf_now: Option<String>,
     pub(super) spf_new: Option<String>,
+    /// What belongs into an SPF record for `ip`.
+    pub(super) spf_term: Option<String>,
     pub(super) hops: Option<u32>,
     pub(super) hop_limit: Option<u32>,
     // the original and its author

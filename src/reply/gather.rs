@@ -132,9 +132,9 @@ impl<'a> Frame<'a> {
     fn add_sizes(&self, facts: &mut Facts, holding: &mut Conditions, bounce: &Bounce, finding: &Finding) {
         let original = bounce.original.as_ref();
         let limit = finding.diagnosis.facts.size_limit.filter(|it| *it > 0);
-        let sent = finding.diagnosis.facts.message_size.or(original.and_then(|it| it.size)).filter(|it| *it > 0);
         // A size below the limit is not what was refused: say nothing of it.
-        let sent = sent.filter(|sent| limit.is_none_or(|limit| *sent > limit));
+        let sizes = [finding.diagnosis.facts.message_size, original.and_then(|it| it.size)];
+        let sent = sizes.into_iter().flatten().find(|sent| *sent > limit.unwrap_or_default());
         holding.set("limit known", limit.is_some());
         holding.set("size known", sent.is_some());
         if let Some(limit) = limit {
@@ -225,7 +225,9 @@ impl<'a> Frame<'a> {
         });
         let unquoted = |it: &String| safe::line(it.trim_matches('"'), 450);
         facts.spf_now = records.flatten().map(unquoted).find(|it| it.to_ascii_lowercase().starts_with("v=spf1"));
-        facts.spf_new = Some(spf_with(facts.spf_now.as_deref(), ip));
+        let term = spf_term(ip);
+        facts.spf_new = Some(spf_with(facts.spf_now.as_deref(), &term));
+        facts.spf_term = Some(term);
     }
 
     /// Who says so and how sure that is; then the reason, which may name any other fact.
@@ -289,20 +291,22 @@ fn reverse_name(ip: IpAddr) -> String {
 
 /// The SPF record with the address allowed (RFC 7208 §4.6.1: terms are read from the left, so it
 /// stands before `all`). Without one, a cautious first record.
-fn spf_with(now: Option<&str>, ip: Option<IpAddr>) -> String {
-    let term = match ip {
+fn spf_with(now: Option<&str>, term: &str) -> String {
+    let mut terms: Vec<&str> = now.unwrap_or("v=spf1 mx ~all").split_whitespace().collect();
+    if !terms.contains(&term) {
+        let last = |it: &&str| it.trim_start_matches(['+', '-', '~', '?']) == "all" || it.starts_with("redirect=");
+        let at = terms.iter().position(last).unwrap_or(terms.len());
+        terms.insert(at, term);
+    }
+    terms.join(" ")
+}
+
+fn spf_term(ip: Option<IpAddr>) -> String {
+    match ip {
         Some(IpAddr::V4(it)) => format!("ip4:{it}"),
         Some(IpAddr::V6(it)) => format!("ip6:{it}"),
         None => "ip4:(IP)".to_owned(),
-    };
-    let mut terms: Vec<&str> = now.unwrap_or("v=spf1 mx ~all").split_whitespace().collect();
-    if !terms.contains(&term.as_str()) {
-        let at = terms
-            .iter()
-            .position(|it| it.trim_start_matches(['+', '-', '~', '?']) == "all" || it.starts_with("redirect="));
-        terms.insert(at.unwrap_or(terms.len()), &term);
     }
-    terms.join(" ")
 }
 
 /// The queue id in a Received field: the word after `id` (RFC 5321 §4.4).

@@ -1,9 +1,11 @@
 //! The explanations as a reader gets them.
 
+mod administrator;
 mod forms;
 mod hostile;
 mod overlay;
 mod properties;
+mod rows;
 mod specimens;
 
 use specimens::*;
