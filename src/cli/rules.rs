@@ -126,6 +126,7 @@ fn level(level: Level) -> &'static str {
     match level {
         Level::Shape => "shape",
         Level::ReplyCode => "reply code",
+        Level::Stage => "stage",
         Level::VagueCode => "vague code",
         Level::VaguePhrase => "vague phrase",
         Level::RegistryCode => "code",

@@ -51,13 +51,13 @@ pub struct Catalogue {
 impl Catalogue {
     /// The built-in catalogue.
     pub fn embedded() -> Result<Self, CatalogueError> {
-        Self::build(crate::catalogue::FILES, &[])
+        Self::from_files(crate::catalogue::FILES, &[])
     }
 
     /// The built-in catalogue under the administrator's own rules: `(file name, text)`, in order.
     /// Own rules go before built-in ones and may switch those off by id.
     pub fn with_overlay(files: &[(&str, &str)]) -> Result<Self, CatalogueError> {
-        let catalogue = Self::build(crate::catalogue::FILES, files)?;
+        let catalogue = Self::from_files(crate::catalogue::FILES, files)?;
         catalogue.prove_overlay(files)?;
         Ok(catalogue)
     }
@@ -92,7 +92,8 @@ impl Catalogue {
         self.systems.named(name).and_then(|it| self.systems.name(it))
     }
 
-    pub(super) fn build(files: &[(&str, &str)], overlay: &[(&str, &str)]) -> Result<Self, CatalogueError> {
+    /// A catalogue from files as below `catalogue/`: `(path, text)`, sorted by path; `overlay` as for `with_overlay`.
+    pub fn from_files(files: &[(&str, &str)], overlay: &[(&str, &str)]) -> Result<Self, CatalogueError> {
         let mut builder = Builder::default();
         let of = |name: &'static str| {
             let text = files.iter().find(|(path, _)| *path == name).map_or("", |it| it.1);
@@ -143,24 +144,21 @@ impl Catalogue {
             let source = Source { name, text };
             for form in source.parse::<OverlayForm>()?.rule {
                 let Some(rule) = self.rules.iter().rev().find(|it| it.id() == form.id.get_ref()) else { continue };
-                for sample in &form.samples {
-                    let won = self.prove(rule, sample.get_ref());
-                    if won != rule.id() {
-                        let reason = format!("rule `{}` does not win on this sample, `{won}` does", rule.id());
-                        let hint = "make its phrases more specific, or switch the other rule off: `off = [\"ID\"]`";
-                        return Err(source.mistake(&sample.span(), &reason, hint));
-                    }
+                for failed in self.unproven_of(rule) {
+                    let at = form.samples.iter().find(|it| *it.get_ref() == failed.text);
+                    let at = at.map_or_else(|| form.id.span(), toml::Spanned::span);
+                    let (id, text, winner) = (rule.id(), failed.text, failed.decided_by);
+                    let reason = if winner.is_empty() {
+                        format!("rule `{id}` does not match `{text}`")
+                    } else {
+                        format!("rule `{id}` does not win on `{text}`, `{winner}` does")
+                    };
+                    let hint = "make its phrases more specific, or switch the other rule off: `off = [\"ID\"]`";
+                    return Err(source.mistake(&at, &reason, hint));
                 }
             }
         }
         Ok(())
-    }
-
-    /// The rule that wins on a sample of `rule`, spoken by its system where it asks for one.
-    pub(super) fn prove(&self, rule: &Rule, sample: &str) -> String {
-        let home = if rule.abroad { super::Home::MainlandChina } else { super::Home::Elsewhere };
-        let system = rule.systems.first().and_then(|it| self.systems.name(*it));
-        self.diagnose_text(sample, system, home).rule
     }
 }
 
@@ -284,6 +282,8 @@ impl Builder {
             overlay,
             abroad: form.abroad,
             vague: form.vague,
+            stage: form.stage,
+            rival: form.rival,
             shape: form.shape,
             acts: form.acts,
             confidence: form.confidence,
@@ -334,6 +334,8 @@ impl Builder {
             overlay: false,
             abroad: false,
             vague: form.vague,
+            stage: false,
+            rival: false,
             shape: None,
             acts: form.acts,
             confidence: Some(Confidence::Guess),

@@ -75,6 +75,13 @@ pub(super) struct RuleForm {
     /// The words name no reason: a code that does goes before them.
     #[serde(default)]
     pub(super) vague: bool,
+    /// The words tell only at which command the refusal came; any other words or codes but bare
+    /// reply codes go before them.
+    #[serde(default)]
+    pub(super) stage: bool,
+    /// Never wins: it is only listed beside the rule that does.
+    #[serde(default)]
+    pub(super) rival: bool,
     /// Only towards a host outside mainland China from a side inside.
     #[serde(default)]
     pub(super) abroad: bool,

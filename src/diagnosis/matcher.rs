@@ -22,6 +22,9 @@ const OCCURRENCES: usize = 16;
 /// The words that decided are quoted up to this many octets.
 const QUOTED: usize = 240;
 
+/// How specific a rule is: its level, whether it is the administrator's, how much it says.
+pub(super) type Rank = (Level, bool, usize);
+
 /// A rule that applies.
 struct Candidate<'a> {
     rule: &'a Rule,
@@ -29,7 +32,7 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    fn rank(&self) -> (Level, bool, usize) {
+    fn rank(&self) -> Rank {
         (self.rule.level, self.rule.overlay, self.found.weight)
     }
 }
@@ -55,12 +58,22 @@ impl Catalogue {
     /// What the catalogue says of a server's bare words, spoken by `system` if that is known.
     #[must_use]
     pub fn diagnose_text(&self, text: &str, system: Option<&str>, home: Home) -> Diagnosis {
+        self.judge(&self.bare_words(text, system, home), false)
+    }
+
+    /// All rules that apply to bare words with their ranks, best first; for proofs.
+    pub(super) fn rank_text(&self, text: &str, system: Option<&str>, home: Home) -> Vec<(&Rule, Rank)> {
+        let candidates = self.candidates(&self.bare_words(text, system, home));
+        candidates.into_iter().map(|it| (it.rule, it.rank())).collect()
+    }
+
+    fn bare_words<'a>(&self, text: &'a str, system: Option<&str>, home: Home) -> Words<'a> {
         let mut words = self.words(text);
         if let Some(system) = system.and_then(|it| self.systems.named(it)) {
             words.systems.insert(0, system);
         }
         words.abroad = home == Home::MainlandChina && self.whereabouts(&words, None) == Whereabouts::Outside;
-        self.judge(&words, false)
+        words
     }
 
     /// The text squeezed and searched, with the codes and systems that it names itself.
@@ -118,8 +131,7 @@ impl Catalogue {
     }
 
     fn judge(&self, words: &Words<'_>, filler: bool) -> Diagnosis {
-        let mut candidates = self.candidates(words);
-        candidates.sort_by(|a, b| Reverse(a.rank()).cmp(&Reverse(b.rank())).then_with(|| a.rule.id.cmp(&b.rule.id)));
+        let candidates = self.candidates(words);
         let gave_up = candidates.iter().any(|it| self.is(it.rule, "expired") && it.rule.level >= Level::Phrase);
         let winner = self.winner(&candidates);
         let mut diagnosis = match winner.and_then(|at| candidates.get(at)) {
@@ -137,6 +149,7 @@ impl Catalogue {
         diagnosis
     }
 
+    /// All rules that apply, best first.
     fn candidates<'a>(&'a self, words: &Words<'_>) -> Vec<Candidate<'a>> {
         let by_literal = words.hits.keys().filter_map(|it| self.triggers.get(*it));
         let by_enhanced =
@@ -147,21 +160,25 @@ impl Catalogue {
         numbers.sort_unstable();
         numbers.dedup();
         let rules = numbers.into_iter().filter_map(|it| self.rules.get(usize::try_from(it).ok()?));
-        rules.filter_map(|rule| Some(Candidate { found: rule.apply(words)?, rule })).collect()
+        let mut candidates: Vec<_> =
+            rules.filter_map(|rule| Some(Candidate { found: rule.apply(words)?, rule })).collect();
+        candidates.sort_by(|a, b| Reverse(a.rank()).cmp(&Reverse(b.rank())).then_with(|| a.rule.id.cmp(&b.rule.id)));
+        candidates
     }
 
     /// The most specific; but of a message that expired, the cause of the last attempt if that is told.
     fn winner(&self, candidates: &[Candidate<'_>]) -> Option<usize> {
-        let first = candidates.first()?;
-        if !self.is(first.rule, "expired") {
-            return Some(0);
-        }
+        let first = candidates.iter().position(|it| !it.rule.rival)?;
+        let expired = candidates.get(first).map(|it| it.rule).filter(|it| self.is(it, "expired"));
+        let Some(expired) = expired else { return Some(first) };
+        // Beside a code that says no more than "expired" even vague words tell something; beside the
+        // queue's own words ("I'm not going to try again") they may be those very words.
+        let least = if expired.level >= Level::Phrase { Level::SystemCode } else { Level::VaguePhrase };
         let told = |it: &Candidate<'_>| {
-            it.rule.level >= Level::SystemCode
-                && !self.is(it.rule, "expired")
+            !(it.rule.rival || it.rule.level < least || self.is(it.rule, "expired"))
                 && !self.is(it.rule, CauseId::UNDETERMINED)
         };
-        Some(candidates.iter().position(told).unwrap_or(0))
+        Some(candidates.iter().position(told).unwrap_or(first))
     }
 
     fn is(&self, rule: &Rule, cause: &str) -> bool {
@@ -178,9 +195,12 @@ impl Catalogue {
             Level::Phrase | Level::SystemPhrase if contested => Confidence::Likely,
             Level::Phrase | Level::SystemPhrase => Confidence::Certain,
             Level::VaguePhrase | Level::VaguePhraseWithCode => Confidence::Likely,
-            Level::Shape | Level::ReplyCode | Level::VagueCode | Level::RegistryCode | Level::SystemCode => {
-                Confidence::Guess
-            }
+            Level::Shape
+            | Level::ReplyCode
+            | Level::Stage
+            | Level::VagueCode
+            | Level::RegistryCode
+            | Level::SystemCode => Confidence::Guess,
         });
         Diagnosis {
             cause: cause.id.clone(),

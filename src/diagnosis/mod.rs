@@ -12,13 +12,17 @@ mod form;
 mod matcher;
 mod phrase;
 mod place;
+mod proof;
 mod rule;
 mod system;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use catalogue::{Catalogue, Cause};
 pub use form::CatalogueError;
 pub use place::home_of;
+pub use proof::Unproven;
 pub use rule::{Level, Rule};
 
 use serde::{Deserialize, Serialize};

@@ -18,6 +18,8 @@ pub enum Level {
     Shape,
     /// A reply code alone.
     ReplyCode,
+    /// Words that tell only at which command the refusal came.
+    Stage,
     /// A registry code that says no more than its subject (5.7.1).
     VagueCode,
     /// Words that name no reason ("mailbox unavailable").
@@ -51,6 +53,8 @@ pub struct Rule {
     pub(super) overlay: bool,
     pub(super) abroad: bool,
     pub(super) vague: bool,
+    pub(super) stage: bool,
+    pub(super) rival: bool,
     pub(super) shape: Option<Shape>,
     pub(super) acts: Option<Acts>,
     pub(super) confidence: Option<Confidence>,
@@ -114,6 +118,12 @@ impl Rule {
         let phrases = !self.any.is_empty() || !self.all.is_empty();
         if self.shape.is_some() {
             return Level::Phrase; // the filler suffices by itself (`design.md` §4)
+        }
+        if self.rival {
+            return Level::Shape;
+        }
+        if self.stage {
+            return Level::Stage;
         }
         match (phrases, self.vague, codes) {
             (true, true, true) => Level::VaguePhraseWithCode,

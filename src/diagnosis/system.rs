@@ -12,25 +12,25 @@ use toml::Spanned;
 #[serde(deny_unknown_fields)]
 pub(super) struct System {
     /// The name used in the JSON output.
-    pub name: Spanned<String>,
+    pub(super) name: Spanned<String>,
     /// Other names that rules and users may say.
     #[serde(default)]
-    pub aliases: Vec<String>,
+    pub(super) aliases: Vec<String>,
     /// Suffixes of the names of its hosts.
     #[serde(default)]
-    pub hosts: Vec<String>,
+    pub(super) hosts: Vec<String>,
     /// Domains of recipients whom it serves, beside `hosts`.
     #[serde(default)]
-    pub domains: Vec<String>,
+    pub(super) domains: Vec<String>,
     /// Words that only this system says.
     #[serde(default)]
-    pub marks: Vec<String>,
+    pub(super) marks: Vec<String>,
     /// Formats of bounces (`Bounce::format`) that it writes.
     #[serde(default)]
-    pub formats: Vec<String>,
+    pub(super) formats: Vec<String>,
     /// Its servers stand outside mainland China (`true`), inside (`false`), or anywhere.
     #[serde(default)]
-    pub abroad: Option<bool>,
+    pub(super) abroad: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
