@@ -294,7 +294,7 @@ fn mistakes_in_own_rules_are_told_with_their_place() {
 #[test]
 fn every_cause_of_the_design_is_there_with_its_defaults() {
     let of = |id: &str| catalogue().cause(id).map(|it| (it.family, it.acts, it.permanent));
-    assert_eq!(catalogue().causes().count(), 36);
+    assert_eq!(catalogue().causes().count(), 38);
     assert_eq!(of("user_unknown"), Some((Family::Address, Acts::Sender, Some(true))));
     assert_eq!(of("mailbox_full"), Some((Family::Mailbox, Acts::RecipientSide, Some(false))));
     assert_eq!(of("undetermined"), Some((Family::Unknown, Acts::OwnAdmin, None)));
