@@ -228,6 +228,12 @@ fn filler(mail: &Mail, human: &str) -> bool {
     if looks(human.as_bytes()) {
         return true;
     }
+    // Of a message pasted into the text, what stands behind its header block.
+    let pasted = mail.text().get(human.len()..).unwrap_or_default().trim_start();
+    let body = pasted.split_once("\n\n").map_or("", |(_, rest)| rest.split_once("\n\n").map_or(rest, |(_, body)| body));
+    if looks(body.as_bytes()) {
+        return true;
+    }
     let Some(returned) = original::part(mail).and_then(|it| it.message()) else { return false };
     returned.parts().iter().find(|it| it.is_text()).is_some_and(|it| looks(it.text().as_bytes()))
 }
