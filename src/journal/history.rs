@@ -11,8 +11,14 @@ use crate::{
     bounce::{Bounce, Recognition},
     evidence::Finding,
     mail::MessageId,
-    policy::{self, Candidate, Failure, Gathering, Limit},
+    policy::{self, Candidate, Failure, Gathering, Limit, Proof},
 };
+
+/// `message.proven`: how sure it was that the original is ours, when it was answered. What follows
+/// from an address, an inbox or a wish alone proves nothing about a later bounce.
+pub(super) const GROUNDED: i64 = 1;
+/// As above: found in Sent, or known to the journal in that way before.
+pub(super) const FOUND: i64 = 2;
 
 /// Rows that count as explanations given or owed; a dry run's do not.
 pub(super) const COUNTED: &str = "kind = 'explanation' AND state NOT IN ('dry_run')";
@@ -29,14 +35,16 @@ impl Journal {
         let mut tx = self.database.read().await?;
         let mut known = Known::default();
         let id = candidate.and_then(|it| it.bounce_message_id.as_ref());
-        known.history.bounce_seen = bounce_seen(&mut tx, content, id, None).await?;
+        known.history.bounce_seen = bounce_seen(&mut tx, content, id).await?;
         let Some(candidate) = candidate else { return Ok(known) };
         let history = &mut known.history;
-        if let Some(original) = &candidate.original {
-            let sql = "SELECT COUNT(*) AS n FROM message WHERE original_message_id = $1 AND proven = 1";
-            history.journal_knows_original = tx.number(sql, values![original.as_str()]).await? > 0;
-        }
         let identity = identity_hash(&candidate.identity);
+        if candidate.original.is_some() {
+            // The same author as well: a Message-ID alone is known to each of its recipients.
+            let enough = if settings.proof == Proof::Verified { FOUND } else { GROUNDED };
+            let sql = "SELECT COUNT(*) AS n FROM message WHERE identity = $1 AND proven >= $2";
+            history.journal_knows_original = tx.number(sql, values![identity.as_str(), enough]).await? > 0;
+        }
         let sql = "SELECT id, sequence, version, state, attempts FROM outbox WHERE identity = $1 ORDER BY sequence";
         for row in tx.rows(sql, values![identity.as_str()]).await? {
             let sequence = row.count("sequence")?;
@@ -66,15 +74,15 @@ impl Journal {
 }
 
 /// Whether this bounce was recorded under another reference already.
-pub(super) async fn bounce_seen(
-    tx: &mut Tx,
-    content: &str,
-    id: Option<&MessageId>,
-    but: Option<i64>,
-) -> Result<bool, Error> {
-    let id = id.map(MessageId::as_str);
-    let sql = "SELECT COUNT(*) AS n FROM message WHERE (content_hash = $1 OR bounce_message_id = $2) AND id <> $3";
-    Ok(tx.number(sql, values![content, id, but.unwrap_or(-1)]).await? > 0)
+pub(super) async fn bounce_seen(tx: &mut Tx, content: &str, id: Option<&MessageId>) -> Result<bool, Error> {
+    // Two questions, for each has an index of its own.
+    let sql = "SELECT COUNT(*) AS n FROM message WHERE content_hash = $1";
+    if tx.number(sql, values![content]).await? > 0 {
+        return Ok(true);
+    }
+    let Some(id) = id else { return Ok(false) };
+    let sql = "SELECT COUNT(*) AS n FROM message WHERE bounce_message_id = $1";
+    Ok(tx.number(sql, values![id.as_str()]).await? > 0)
 }
 
 pub(super) async fn sent_to_person(

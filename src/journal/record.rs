@@ -9,14 +9,14 @@ use jiff::Timestamp;
 use super::{
     Error, Journal, JournalEntry, Recording, Step,
     database::{Tx, json, values},
-    history::{bounce_seen, sent_in_all, sent_to_person},
+    history::{FOUND, GROUNDED, bounce_seen, sent_in_all, sent_to_person},
     identity_hash,
     memory::check_breaker,
 };
 use crate::{
     bounce::{Action, Bounce, Recognition},
     mail::{MessageId, MessageRef, Recorded, Role},
-    policy::{self, Decision, HoldReason, ReplyPlan, Suppression},
+    policy::{self, Decision, Ground, HoldReason, ReplyPlan, Suppression},
     reply::Reply,
 };
 
@@ -118,7 +118,7 @@ async fn recheck(tx: &mut Tx, it: &JournalEntry<'_>, settings: &policy::Settings
     };
     let id = it.candidate.and_then(|it| it.bounce_message_id.as_ref());
     let mut reasons = Vec::new();
-    if bounce_seen(tx, it.content, id, None).await? {
+    if bounce_seen(tx, it.content, id).await? {
         reasons.push(Suppression::AlreadyExplained);
     }
     if plan.gathers.is_none() && !matches!(it.decision, Decision::Hold(HoldReason::DryRun, _)) {
@@ -163,6 +163,13 @@ async fn queue(
         let values = values![gathering.row, gathering.version, reply.bytes.clone(), reply.to.to_string()];
         if tx.execute(sql, values).await? == 0 {
             return Ok(Queued::Conflict);
+        }
+        if state != "dry_run" {
+            // What a dry run left becomes an explanation with the first bounce that comes in live mode.
+            let sql =
+                "UPDATE outbox SET state = $2, created = $3, next_attempt = $4 WHERE id = $1 AND state = 'dry_run'";
+            let next = (state == "due").then_some(plan.not_before);
+            tx.execute(sql, values![gathering.row, state, it.at, next]).await?;
         }
         entry(tx, None, Some(gathering.row), it.at, Step::Gathered, None, "").await?;
         return Ok(Queued::Row(gathering.row));
@@ -265,7 +272,7 @@ struct Columns {
     cause: Option<String>,
     decision: &'static str,
     reasons: String,
-    proven: bool,
+    proven: i64,
 }
 
 impl Columns {
@@ -282,13 +289,13 @@ impl Columns {
         };
         let original = bounce.and_then(|it| it.original.as_ref());
         let (decided, reasons, proven) = match decision {
-            Decision::Reply(plan) => ("answer", Vec::new(), !plan.grounds.is_empty()),
-            Decision::Hold(HoldReason::Breaker, plan) => ("hold", vec!["breaker".to_owned()], !plan.grounds.is_empty()),
-            Decision::Hold(HoldReason::DryRun, plan) => ("hold", vec!["dry_run".to_owned()], !plan.grounds.is_empty()),
+            Decision::Reply(plan) => ("answer", Vec::new(), proven(plan)),
+            Decision::Hold(HoldReason::Breaker, plan) => ("hold", vec!["breaker".to_owned()], proven(plan)),
+            Decision::Hold(HoldReason::DryRun, plan) => ("hold", vec!["dry_run".to_owned()], proven(plan)),
             Decision::Suppress(reasons) => {
                 let names = reasons.iter().filter_map(|it| name(it).ok()).collect();
                 // A second bounce of what was proven once is no less proven; what never was, is not.
-                ("suppress", names, false)
+                ("suppress", names, 0)
             }
         };
         let failed = it.findings.iter().find(|it| it.report.action == Action::Failed).or(it.findings.first());
@@ -311,6 +318,19 @@ impl Columns {
             proven,
         }
     }
+}
+
+/// How much the grounds of an answer say for a later bounce of the same original.
+fn proven(plan: &ReplyPlan) -> i64 {
+    let weight = |ground: &Ground| match ground {
+        Ground::FoundInSent | Ground::JournalKnows => FOUND,
+        Ground::ReceivedByOurServer(_)
+        | Ground::ReportedByOurServer(_)
+        | Ground::AuthenticationResults
+        | Ground::MessageIdOfOurDomain => GROUNDED,
+        Ground::OwnInbox | Ground::NoProofAsked | Ground::Asked => 0,
+    };
+    plan.grounds.iter().map(weight).max().unwrap_or(0)
 }
 
 /// An enum's name as serde writes it.

@@ -60,7 +60,9 @@ impl Journal {
     /// When the next row may be claimed; `None`: nothing waits.
     pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let mut tx = self.database.read().await?;
-        let sql = sqlx::AssertSqlSafe(format!("SELECT MIN(o.next_attempt) AS n FROM outbox o WHERE {FREE}"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT o.next_attempt AS n FROM outbox o WHERE {FREE} ORDER BY o.next_attempt, o.id LIMIT 1"
+        ));
         let next = tx.row(sql, Vec::new()).await?.map(|row| row.maybe_time("n")).transpose()?.flatten();
         let paused = channel(&mut tx).await?.map(|it| it.until).filter(|until| *until > now);
         Ok(next.map(|next| paused.map_or(next, |until| next.max(until))))
@@ -123,7 +125,7 @@ impl Journal {
                 // No row ends by the channel's fault, nor does the attempt count against it.
                 again(&mut tx, id, now).await?;
                 let before = channel(&mut tx).await?;
-                pause(&mut tx, &Paused::after(before.as_ref(), why, now), now).await?;
+                pause(&mut tx, &Paused::after(before.as_ref(), *stage, why, now), now).await?;
                 let detail = format!("{}: {why}", super::record::name(stage)?);
                 entry(&mut tx, None, Some(id), now, Step::ChannelRefused, None, &detail).await?;
             }

@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Stage;
+
 /// Waits between probes of a channel that refuses; the last one repeats.
 const PROBE_AFTER: [SignedDuration; 4] = [
     SignedDuration::from_mins(1),
@@ -25,11 +27,14 @@ pub struct Paused {
 }
 
 impl Paused {
-    /// The channel refused (again) at `now`.
+    /// The channel refused (again) at `now`. After two refusals of a login there is one try an
+    /// hour: providers lock accounts (`design.md` §3).
     #[must_use]
-    pub fn after(before: Option<&Self>, why: &str, now: Timestamp) -> Self {
+    pub fn after(before: Option<&Self>, stage: Stage, why: &str, now: Timestamp) -> Self {
         let refusals = before.map_or(0, |it| it.refusals);
-        let index = usize::try_from(refusals).unwrap_or(usize::MAX).min(PROBE_AFTER.len() - 1);
+        let last = PROBE_AFTER.len() - 1;
+        let index = usize::try_from(refusals).unwrap_or(usize::MAX).min(last);
+        let index = if stage == Stage::Auth && refusals > 0 { last } else { index };
         Self {
             since: before.map_or(now, |it| it.since),
             until: now.checked_add(PROBE_AFTER[index]).unwrap_or(Timestamp::MAX),
@@ -55,10 +60,14 @@ mod tests {
         let mut paused = None;
         let mut waits = Vec::new();
         for _ in 0..5 {
-            let next = Paused::after(paused.as_ref(), "connection refused", start);
+            let next = Paused::after(paused.as_ref(), Stage::Connect, "connection refused", start);
             waits.push(next.until.duration_since(start).as_mins());
             paused = Some(next);
         }
         assert_eq!(waits, [1, 5, 15, 60, 60]);
+        let first = Paused::after(None, Stage::Auth, "535 5.7.8", start);
+        let second = Paused::after(Some(&first), Stage::Auth, "535 5.7.8", start);
+        let minutes = [first, second].map(|it| it.until.duration_since(start).as_mins());
+        assert_eq!(minutes, [1, 60]);
     }
 }

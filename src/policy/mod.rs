@@ -254,3 +254,6 @@ pub struct History {
     /// The explanation of this identity that still waits unsent, if any.
     pub gathering: Option<Gathering>,
 }
+
+#[cfg(test)]
+mod tests;

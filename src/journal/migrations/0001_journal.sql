@@ -31,6 +31,7 @@ CREATE TABLE message (
 );
 CREATE UNIQUE INDEX message_reference ON message (account, folder, key);
 CREATE INDEX message_content ON message (content_hash);
+CREATE INDEX message_bounce ON message (bounce_message_id) WHERE bounce_message_id IS NOT NULL;
 CREATE INDEX message_recorded ON message (recorded);
 CREATE INDEX message_author ON message (author, id);
 CREATE INDEX message_cause ON message (cause, id);
