@@ -9,11 +9,9 @@ use super::{
     history::before,
 };
 use crate::{
-    mail::MessageRef,
-    outbound::PathChoice,
-    outbox::Paused,
+    mail::{Cursor, MessageRef},
+    outbox::{PathChoice, Paused},
     policy::{self, Limit},
-    source::Cursor,
 };
 
 const CHANNEL: &str = "channel";

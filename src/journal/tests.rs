@@ -296,7 +296,7 @@ async fn files_are_private_and_cursors_and_failures_are_kept() {
     let state = desk._directory.path().join("state");
     let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!((mode(&state), mode(&state.join("journal.db"))), (0o700, 0o600));
-    let cursor = crate::source::Cursor { uid_validity: 7, uid: 42 };
+    let cursor = crate::mail::Cursor { uid_validity: 7, uid: 42 };
     desk.journal.keep_cursor("central", "INBOX", cursor, desk.now).await.expect("written");
     assert_eq!(desk.journal.cursor("central", "INBOX").await.expect("read"), Some(cursor));
     let reference = MessageRef { account: "central".into(), folder: "INBOX".into(), key: "7:43".into() };

@@ -1,6 +1,6 @@
 //! A message as it came from a mailbox, where it lies, and the proof that it is on record.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,32 @@ pub struct MessageRef {
     pub folder: String,
     /// The key within the folder.
     pub key: String,
+}
+
+/// How far a folder has been worked off: all UIDs up to `uid` are on record (RFC 9051 §2.3.1.1).
+/// As text `UIDVALIDITY:UID`, which is also a message's key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Cursor {
+    /// The folder's numbering; another one makes the cursor void.
+    pub uid_validity: u32,
+    /// The last UID.
+    pub uid: u32,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.uid_validity, self.uid)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fields = text.split_once(':').and_then(|(validity, uid)| Some((validity.parse().ok()?, uid.parse().ok()?)));
+        let (uid_validity, uid) = fields.ok_or_else(|| format!("`{text}` is not UIDVALIDITY:UID"))?;
+        Ok(Self { uid_validity, uid })
+    }
 }
 
 /// What kind of mailbox a message was found in (`design.md` §2).

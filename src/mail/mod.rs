@@ -17,6 +17,6 @@ mod transfer;
 pub use address::{Mailbox, ReversePath};
 pub use language::Language;
 pub use mark::ReferenceId;
-pub use message::{MessageId, MessageRef, RawMessage, Recorded, Role};
+pub use message::{Cursor, MessageId, MessageRef, RawMessage, Recorded, Role};
 pub use mime::{Mail, Part};
 pub use status::{EnhancedStatusCode, ReplyCode};

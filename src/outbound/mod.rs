@@ -17,7 +17,6 @@ mod verdict;
 
 use std::{path::PathBuf, time::Duration};
 
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
@@ -27,6 +26,7 @@ use crate::{
     reply::Reply,
 };
 
+pub use crate::outbox::PathChoice;
 pub use probe::Probe;
 use smtp::Connection;
 
@@ -67,16 +67,6 @@ pub struct Settings {
     pub route: Route,
     /// The address in From; also the reverse-path where the null one is refused and no login is an address.
     pub from: Mailbox,
-}
-
-/// What a server was found to take under `ReversePathMode::Auto`; the journal keeps it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PathChoice {
-    /// The null reverse-path.
-    Null,
-    /// The login's address, or `from` where the login is none.
-    Login,
 }
 
 /// The outcome of one attempt.

@@ -81,6 +81,16 @@ pub enum Stage {
     Dot,
 }
 
+/// What a server was found to take under `smtp.reverse_path = "auto"`; the journal keeps it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathChoice {
+    /// The null reverse-path.
+    Null,
+    /// The login's address, or `from` where the login is none.
+    Login,
+}
+
 /// The outcome of one attempt. Nothing is inferred from a lost connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

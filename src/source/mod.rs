@@ -38,7 +38,7 @@ pub mod maildir;
 pub mod pipe;
 mod stitch;
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +48,7 @@ use crate::{
     net::Endpoint,
 };
 
-pub use crate::net::Login;
+pub use crate::{mail::Cursor, net::Login};
 pub use error::{Error, Kind};
 
 /// Of a larger message only the head is fetched, and the report part where it lies beyond.
@@ -99,32 +99,6 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// What is done to a recorded message that was a bounce.
     pub after: After,
-}
-
-/// How far a folder has been worked off: all UIDs up to `uid` are on record (RFC 9051 §2.3.1.1).
-/// As text `UIDVALIDITY:UID`, which is also a message's key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Cursor {
-    /// The folder's numbering; another one makes the cursor void.
-    pub uid_validity: u32,
-    /// The last UID.
-    pub uid: u32,
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.uid_validity, self.uid)
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fields = text.split_once(':').and_then(|(validity, uid)| Some((validity.parse().ok()?, uid.parse().ok()?)));
-        let (uid_validity, uid) = fields.ok_or_else(|| format!("`{text}` is not UIDVALIDITY:UID"))?;
-        Ok(Self { uid_validity, uid })
-    }
 }
 
 /// A message that is there and not yet fetched.
