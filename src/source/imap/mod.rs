@@ -195,14 +195,10 @@ impl Session {
         self.wire.command(command, &mut each).await
     }
 
-    /// Selects a folder, only to read where nothing is to be set. A folder that is selected already
-    /// is asked for news instead.
+    /// Selects a folder, only to read where nothing is to be set; one that is selected already stays so.
     async fn select(&mut self, settings: &Settings, folder: &str) -> Result<Selected, Error> {
-        if self.selected.as_ref().is_some_and(|it| it.folder == folder) {
-            self.run(settings, &Command::new("NOOP"), &mut |_| ()).await.map_err(|it| settings.error("NOOP", it))?;
-            if let Some(selected) = &self.selected {
-                return Ok(selected.clone());
-            }
+        if let Some(selected) = self.selected.as_ref().filter(|it| it.folder == folder) {
+            return Ok(selected.clone());
         }
         self.open(settings, folder, settings.after == After::Leave).await
     }

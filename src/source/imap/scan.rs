@@ -51,6 +51,10 @@ impl Session {
         cursor: Option<Cursor>,
         since: Option<Timestamp>,
     ) -> Result<Scan, Error> {
+        if self.selected.as_ref().is_some_and(|it| it.folder == folder) {
+            // Some servers tell of new messages only when asked (RFC 9051 §6.1.2).
+            self.run(settings, &Command::new("NOOP"), &mut |_| ()).await.map_err(|it| settings.error("NOOP", it))?;
+        }
         let selected = self.select(settings, folder).await?;
         let valid = cursor.filter(|it| it.uid_validity == selected.uid_validity);
         let known = valid.map_or(0, |it| it.uid);
