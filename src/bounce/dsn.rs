@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::{Action, Provenance, RecipientReport, envelope::date, text::codes};
+use super::{Action, Provenance, RecipientReport, envelope::date, text::codes, why_not};
 use crate::mail::{EnhancedStatusCode, Mail, Mailbox, Part, header::Headers, html::resolve_entities};
 
 /// Recipients of one report that are read.
@@ -58,6 +58,10 @@ pub(super) fn find(mail: &Mail) -> Option<Report> {
             first.recipients.extend(further.recipients);
         }
         return Some(first);
+    }
+    // Read receipts and complaints have fields of the same names.
+    if why_not::other_report(mail).is_some() {
+        return None;
     }
     // Under a wrong type: a part of its own, or lines within the text.
     let untyped = mail

@@ -169,7 +169,10 @@ fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
     }
     let poor = match &report.diagnostic {
         None => true,
-        Some(own) => !text::codes::looks_like_reply(own) && own.split_whitespace().count() < 4,
+        Some(own) => {
+            cut_short(own, words.diagnostic.as_deref())
+                || !text::codes::looks_like_reply(own) && own.split_whitespace().count() < 4
+        }
     };
     let Some(said) = words.diagnostic.as_ref().filter(|_| poor) else { return };
     let richer = text::codes::looks_like_reply(said)
@@ -184,6 +187,13 @@ fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
     {
         report.status = Some(status);
     }
+}
+
+/// The first line of a reply of several (RFC 5321 §4.2.1), of which the human part has more.
+fn cut_short(own: &str, said: Option<&str>) -> bool {
+    let continues = own.as_bytes().get(3) == Some(&b'-') && own.bytes().take(3).all(|b| b.is_ascii_digit());
+    let head: String = own.chars().skip(4).take(24).collect();
+    continues && said.is_some_and(|said| said.len() > own.len() && said.contains(&head))
 }
 
 /// Nobody is named, but the returned original went to one address only.
