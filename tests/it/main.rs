@@ -2,6 +2,8 @@
 //!
 //! `harness` starts them on loopback addresses of their own; each other module is one group of stories.
 
+mod cli;
+mod corpus;
 mod fake_imap;
 mod harness;
 mod imap;
@@ -11,4 +13,3 @@ mod peer;
 mod sent;
 mod servers;
 mod smtp;
-// As soon as `whybounced run` is there: explained, hostile, lifecycle, outage, secured.

@@ -109,9 +109,14 @@ pub(crate) fn servers_here(programs: &[&str]) -> bool {
     }
     let reason = format!("needs root and {} (tests/run installs them)", missing.join(", "));
     assert!(std::env::var_os("WHYBOUNCED_REQUIRE_SERVERS").is_none(), "{reason}");
+    skip(&reason);
+    false
+}
+
+/// Says that the story is not told, and why.
+pub(crate) fn skip(reason: &str) {
     // Past libtest's capturing, which only takes what the print macros write.
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED: {reason}\n").as_bytes());
-    false
 }
 
 /// Shows the end of a server's log beside the failure of a story.
