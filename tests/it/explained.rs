@@ -51,6 +51,7 @@ fn the_author_is_told_why_while_we_idle() {
     wait_for("each bounce to be marked as seen", || {
         company.inbox(BOUNCES).mails().iter().all(|it| it.flags.contains('S')).then_some(())
     });
+    assert!(company.world.accepted().is_empty(), "nothing of ours leaves the company");
     let listed = config.run(&["journal", "list", "--format", "json"]);
     assert_eq!(listed.status, 0, "{}", listed.stderr);
     assert_eq!(listed.stdout.matches("user_unknown").count(), 3, "{}", listed.stdout);

@@ -2,14 +2,20 @@
 //!
 //! `harness` starts them on loopback addresses of their own; each other module is one group of stories.
 
+mod check;
 mod cli;
 mod corpus;
+mod durable;
+mod explained;
 mod fake_imap;
+mod faults;
 mod harness;
+mod hostile;
 mod imap;
 mod imap_quirks;
-mod oauth;
+mod lifecycle;
+mod outage;
 mod peer;
-mod sent;
+mod secured;
 mod servers;
 mod smtp;

@@ -105,14 +105,6 @@ impl Config {
         self.scratch.write("config.toml", toml::to_string(&self.table).expect("a configuration"))
     }
 
-    /// The journal as `journal list --format json` gives it, one object a line.
-    #[track_caller]
-    pub(crate) fn journal(&self) -> Vec<serde_json::Value> {
-        let listed = self.run(&["journal", "list", "--format", "json"]);
-        assert_eq!(listed.status, 0, "journal list: {}", listed.stderr);
-        listed.json()
-    }
-
     /// Runs one command with this configuration.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {

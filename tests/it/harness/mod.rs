@@ -10,6 +10,7 @@ mod mailbox;
 mod pki;
 pub(crate) mod postfix;
 mod process;
+mod proxy;
 mod sample;
 mod smtp_client;
 mod smtp_server;
@@ -24,11 +25,12 @@ use std::{
 
 pub(crate) use self::{
     company::{BOUNCES, CHEN, Company, LI, WHY},
-    daemon::{Config, Daemon, Outcome, run},
+    daemon::{Config, Daemon, run},
     dovecot::{Dovecot, MASTER, MASTER_PASSWORD, PASSWORD},
     mailbox::{Maildir, StoredMail},
     pki::Authority,
     postfix::Postfix,
+    proxy::{Fault, Proxy, Way},
     sample::{Bounce, Letter},
     smtp_client::send_mail,
     smtp_server::{Answer, ScriptedSmtp, Step},

@@ -1,11 +1,6 @@
 //! A real Postfix: submission for the staff, local delivery to Dovecot, everything else to a scripted server.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    os::unix::fs::chown,
-    path::{Path, PathBuf},
-};
+use std::{fs, net::SocketAddr, os::unix::fs::chown, path::Path};
 
 use super::{
     DOMAIN, Dovecot, Scratch, free_address,
@@ -51,8 +46,7 @@ pub(crate) struct Postfix {
     pub(crate) submission: SocketAddr,
     /// With TLS from the first byte and AUTH.
     pub(crate) submissions: SocketAddr,
-    config: PathBuf,
-    process: Option<Process>,
+    _process: Process,
     scratch: Scratch,
 }
 
@@ -82,23 +76,12 @@ impl Postfix {
         fs::write(config.join("main.cf"), main_cf(&scratch, dovecot, options)).expect("our own directory");
         fs::write(config.join("master.cf"), master_cf(smtp, submission, submissions, options))
             .expect("our own directory");
-        let mut it = Self { smtp, submission, submissions, config, process: None, scratch };
-        it.start_again();
-        it
-    }
-
-    /// Starts it again after `stop`, on the same ports with the same queue.
-    pub(crate) fn start_again(&mut self) {
         let mut master = command("/usr/lib/postfix/sbin/master");
-        self.process = Some(Process::start("postfix", master.arg("-s").arg("-c").arg(&self.config)));
-        for address in [self.smtp, self.submission, self.submissions] {
+        let process = Process::start("postfix", master.arg("-s").arg("-c").arg(&config));
+        for address in [smtp, submission, submissions] {
             wait_until_open(address);
         }
-    }
-
-    /// Ends it.
-    pub(crate) fn stop(&mut self) {
-        self.process = None;
+        Self { smtp, submission, submissions, _process: process, scratch }
     }
 
     /// What it logged; for a story that wonders.
