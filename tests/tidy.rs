@@ -245,8 +245,9 @@ fn stands_alone(line: &str, word: &str) -> bool {
         let before = line[..at].chars().next_back();
         let after = line[at + word.len()..].chars().next();
         let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        !(letter(before) && word.starts_with(char::is_alphabetic))
-            && !(letter(after) && word.ends_with(char::is_alphanumeric))
+        let begun_before = letter(before) && word.starts_with(char::is_alphabetic);
+        let goes_on = letter(after) && word.ends_with(char::is_alphanumeric);
+        !begun_before && !goes_on
     })
 }
 

@@ -123,7 +123,7 @@ pub(crate) fn skip(reason: &str) {
 
 /// Shows the end of a server's log beside the failure of a story.
 fn show(name: &str, log: &str) {
-    let tail: Vec<&str> = log.lines().rev().take(60).collect();
-    let tail: String = tail.into_iter().rev().map(|line| format!("  {line}\n")).collect();
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{name} logged last:\n{tail}").as_bytes());
+    let lines: Vec<&str> = log.lines().collect();
+    let tail = lines[lines.len().saturating_sub(60)..].join("\n  ");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{name} logged last:\n  {tail}\n").as_bytes());
 }

@@ -54,7 +54,7 @@ impl Proxy {
                 }
                 let fault = faults.get(connections.fetch_add(1, Ordering::SeqCst)).copied();
                 let Ok(far) = TcpStream::connect(server) else { continue };
-                join(near, far, fault);
+                join(&near, &far, fault);
             }
         });
         it
@@ -74,7 +74,7 @@ impl Drop for Proxy {
 }
 
 /// Carries bytes both ways until either side ends or the fault does.
-fn join(near: TcpStream, far: TcpStream, fault: Option<Fault>) {
+fn join(near: &TcpStream, far: &TcpStream, fault: Option<Fault>) {
     let ends = Arc::new(Mutex::new(vec![near.try_clone(), far.try_clone()]));
     for (way, from, to) in
         [(Way::FromServer, far.try_clone(), near.try_clone()), (Way::ToServer, near.try_clone(), far.try_clone())]

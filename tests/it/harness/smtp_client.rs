@@ -30,8 +30,12 @@ pub(crate) fn send_mail(server: SocketAddr, from: &str, to: &[&str], message: &s
         say(&format!("RCPT TO:<{to}>\r\n"), '2');
     }
     say("DATA\r\n", '3');
-    let stuffed: String =
-        message.lines().map(|it| format!("{}{it}\r\n", if it.starts_with('.') { "." } else { "" })).collect();
+    let mut stuffed = String::new();
+    for line in message.lines() {
+        stuffed.push_str(if line.starts_with('.') { "." } else { "" });
+        stuffed.push_str(line);
+        stuffed.push_str("\r\n");
+    }
     say(&format!("{stuffed}.\r\n"), '2');
     say("QUIT\r\n", '2');
 }
