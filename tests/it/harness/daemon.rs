@@ -6,6 +6,7 @@ use std::{
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -160,7 +161,7 @@ pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Outcome {
 /// `whybounced run`, until the story ends.
 pub(crate) struct Daemon {
     process: Process,
-    notify: UnixDatagram,
+    notices: mpsc::Receiver<String>,
     log: PathBuf,
 }
 
@@ -187,7 +188,16 @@ impl Daemon {
         let socket = config.path("notify");
         let _ = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).expect("our own directory");
-        notify.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket");
+        let (sender, notices) = mpsc::channel();
+        // Read at once, as systemd does: a full socket would hold the daemon up.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = notify.recv(&mut buffer) {
+                if sender.send(String::from_utf8_lossy(&buffer[..length]).into_owned()).is_err() {
+                    return;
+                }
+            }
+        });
         let log = config.path("daemon.log");
         let sink = File::options().create(true).append(true).open(&log).expect("our own directory");
         let mut command = command(PROGRAM);
@@ -195,21 +205,22 @@ impl Daemon {
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.env("NOTIFY_SOCKET", &socket).env("NO_COLOR", "1").env_remove("JOURNAL_STREAM");
         command.stdout(sink.try_clone().expect("a file")).stderr(Stdio::from(sink));
-        Self { process: Process::start("whybounced run", &mut command), notify, log }
+        Self { process: Process::start("whybounced run", &mut command), notices, log }
     }
 
-    /// Waits for a state that holds `text` on the notification socket.
+    /// Waits for a state that holds `text` on the notification socket, after those waited for before.
     #[track_caller]
     pub(crate) fn wait_for_notice(&mut self, text: &str) {
         let end = Instant::now() + PATIENCE;
-        let mut buffer = [0; 4096];
         while Instant::now() < end {
-            if let Ok(length) = self.notify.recv(&mut buffer) {
-                if String::from_utf8_lossy(&buffer[..length]).lines().any(|line| line.contains(text)) {
-                    return;
+            match self.notices.recv_timeout(Duration::from_millis(50)) {
+                Ok(notice) if notice.lines().any(|line| line.contains(text)) => return,
+                Ok(_) => {}
+                Err(_) => {
+                    if let Some(status) = self.process.ended() {
+                        panic!("the daemon ended with {status} before it said {text}");
+                    }
                 }
-            } else if let Some(status) = self.process.ended() {
-                panic!("the daemon ended with {status} before it said {text}");
             }
         }
         panic!("the daemon did not say {text}");
@@ -241,6 +252,15 @@ impl Daemon {
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Its exit status, if it ends within this time.
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        self.process.wait(limit).map(|(status, _)| status)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Whether it still runs.

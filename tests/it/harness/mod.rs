@@ -30,6 +30,7 @@ pub(crate) use self::{
     mailbox::{Maildir, StoredMail},
     pki::Authority,
     postfix::Postfix,
+    process::{Process, command},
     proxy::{Fault, Proxy, Way},
     sample::{Bounce, Letter},
     smtp_client::send_mail,
@@ -104,8 +105,11 @@ fn wait_until_open(address: SocketAddr) {
 /// with `WHYBOUNCED_REQUIRE_SERVERS=1`, as CI sets, it fails.
 pub(crate) fn servers_here(programs: &[&str]) -> bool {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
-    let missing: Vec<&str> =
-        programs.iter().copied().filter(|it| !is_root || !Path::new("/usr/sbin").join(it).exists()).collect();
+    let missing: Vec<&str> = programs
+        .iter()
+        .copied()
+        .filter(|it| !is_root || !["/usr/sbin", "/usr/bin"].iter().any(|dir| Path::new(dir).join(it).exists()))
+        .collect();
     if missing.is_empty() {
         return true;
     }

@@ -1,0 +1,216 @@
+//! What is on record is on disk, whatever becomes of the machine: power loss, a full disk, sleep, kills.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use crate::harness::{
+    BOUNCES, Bounce, Config, Daemon, Dovecot, Letter, Process, ScriptedSmtp, command, servers_here, wait_for,
+};
+
+fn small() -> (Dovecot, ScriptedSmtp, Config) {
+    let dovecot = Dovecot::start(&[BOUNCES]);
+    let out = ScriptedSmtp::start();
+    let mut config = Config::new();
+    config.central(&dovecot, BOUNCES).smtp(out.address).set("mailbox.0.poll_interval", "1s");
+    for limit in ["limit_person", "limit_total", "breaker"] {
+        config.set(&format!("policy.{limit}"), "off");
+    }
+    (dovecot, out, config)
+}
+
+fn bounce(dovecot: &Dovecot, name: &str) -> Letter {
+    let letter = Letter::new("chen", "nobody@example.net", name);
+    dovecot.inbox(BOUNCES).deliver(Bounce::of(&letter).text().as_bytes());
+    letter
+}
+
+#[track_caller]
+fn wait_explained(out: &ScriptedSmtp, letter: &Letter) {
+    wait_for("the explanation", || {
+        out.accepted().iter().any(|it| it.header("In-Reply-To") == letter.message_id).then_some(())
+    });
+}
+
+#[test]
+fn the_journal_is_on_disk_before_the_mailbox_is_touched_and_before_anything_is_sent() {
+    if !servers_here(&["dovecot", "strace"]) {
+        return;
+    }
+    let (dovecot, out, config) = small();
+    let daemon = Daemon::start(&config);
+    let trace = config.path("trace");
+    let mut strace = command("strace");
+    strace.args(["-f", "-s", "80", "-e", "trace=fsync,fdatasync,write,writev,sendto,sendmsg", "-o"]);
+    strace.arg(&trace).args(["-p", &daemon.pid().to_string()]).stderr(Stdio::null());
+    let strace = Process::start("strace", &mut strace);
+    wait_for("strace to watch", || is_traced(daemon.pid()).then_some(()));
+    let letter = bounce(&dovecot, "first");
+    wait_explained(&out, &letter);
+    dovecot.inbox(BOUNCES).wait_for("the bounce marked", |it| it.flags.contains('S'));
+    drop(strace);
+    let text = fs::read_to_string(&trace).expect("the trace");
+    let at = |what: &str, words: &[&str]| -> usize {
+        let found = text.lines().position(|line| words.iter().any(|word| line.contains(word)));
+        found.unwrap_or_else(|| panic!("no {what} in\n{text}"))
+    };
+    // The message is fetched, synced to disk, and only then marked and answered.
+    let fetched = at("fetch", &["BODY.PEEK"]);
+    let (stored, sent) = (at("mark", &["STORE"]), at("message", &["DATA\\r\\n"]));
+    let synced: Vec<usize> = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.contains("fsync(") || line.contains("fdatasync("))
+        .map(|(number, _)| number)
+        .collect();
+    assert!(synced.iter().any(|it| (fetched..stored).contains(it)), "not synced before STORE:\n{text}");
+    assert!(synced.iter().any(|it| (fetched..sent).contains(it)), "not synced before DATA:\n{text}");
+}
+
+/// Whether every thread of the process has a tracer.
+fn is_traced(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads
+        .map(|it| fs::read_to_string(it.path().join("status")).unwrap_or_default())
+        .all(|status| status.lines().any(|line| line.strip_prefix("TracerPid:").is_some_and(|it| it.trim() != "0")))
+}
+
+/// A small file system of its own, unmounted when the story ends.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path, size: &str) -> Option<Self> {
+        fs::create_dir(at).expect("our own directory");
+        let options = format!("size={size},mode=0700");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(at).status();
+        mounted.is_ok_and(|it| it.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn with_a_full_disk_the_inbox_stays_untouched_until_there_is_room_again() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let (dovecot, out, mut config) = small();
+    let disk = config.path("disk");
+    let Some(_disk) = SmallDisk::mount(&disk, "2m") else {
+        crate::harness::skip("may not mount a small disk here");
+        return;
+    };
+    config.set("journal.url", format!("sqlite:{}", disk.join("journal.db").display()));
+    let mut daemon = Daemon::start(&config);
+    let first = bounce(&dovecot, "first");
+    wait_explained(&out, &first);
+
+    let ballast = disk.join("ballast");
+    let full = fs::write(&ballast, vec![0; 4 << 20]);
+    assert!(full.is_err(), "the disk is full");
+    let second = bounce(&dovecot, "second");
+    daemon.wait_for_log("journal");
+    daemon.wait_for_log("full");
+    assert!(daemon.is_running());
+    let untouched = dovecot.inbox(BOUNCES).mails().into_iter().find(|it| it.text().contains(&second.message_id));
+    assert_eq!(untouched.map(|it| it.flags), Some(String::new()), "what is not on record is not touched");
+    assert_eq!(out.accepted().len(), 1, "and not answered");
+
+    fs::remove_file(&ballast).expect("our own file");
+    wait_explained(&out, &second);
+    assert_eq!(out.accepted().len(), 2);
+}
+
+#[test]
+fn a_machine_that_slept_goes_on_where_it_was() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let (dovecot, out, config) = small();
+    let daemon = Daemon::start(&config);
+    for name in ["first", "second"] {
+        daemon.signal("STOP");
+        let letter = bounce(&dovecot, name);
+        assert!(out.accepted().iter().all(|it| it.header("In-Reply-To") != letter.message_id));
+        daemon.signal("CONT");
+        wait_explained(&out, &letter);
+    }
+    assert_eq!(out.accepted().len(), 2);
+}
+
+#[test]
+fn a_second_daemon_on_the_same_journal_refuses_to_work() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let (dovecot, out, config) = small();
+    let mut first = Daemon::start(&config);
+    let second = config.run(&["run", "--once"]);
+    assert_ne!(second.status, 0, "{}", second.stderr);
+    assert!(first.is_running());
+    let letter = bounce(&dovecot, "first");
+    wait_explained(&out, &letter);
+    assert_eq!(out.accepted().len(), 1);
+}
+
+/// How often the daemon is killed; `tests/chaos` sets more.
+fn kills() -> usize {
+    std::env::var("WHYBOUNCED_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(25)
+}
+
+#[test]
+fn chaos_killed_at_random_moments_under_load_it_loses_nothing() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let (dovecot, out, config) = small();
+    let kills = kills();
+    let inbox = dovecot.inbox(BOUNCES);
+    let letters: Vec<Letter> =
+        (0..kills * 8).map(|number| Letter::new("chen", "nobody@example.net", &format!("load-{number}"))).collect();
+    let (stop, stopped) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        // Bounces keep arriving, whatever becomes of the daemon; the rest comes at the end.
+        let load = &letters;
+        scope.spawn(move || {
+            for letter in load {
+                inbox.deliver(Bounce::of(letter).text().as_bytes());
+                let _ = stopped.recv_timeout(Duration::from_millis(60));
+            }
+        });
+        for round in 0..kills {
+            let mut daemon = Daemon::start(&config);
+            // Between none and half a second of work, different each time.
+            let moment = Duration::from_millis((round as u64 * 197 + u64::from(std::process::id())) % 500);
+            assert!(daemon.ends_within(moment).is_none(), "it does not end by itself");
+            daemon.kill();
+        }
+        drop(stop);
+    });
+    let _daemon = Daemon::start(&config);
+    let wanted: BTreeSet<&str> = letters.iter().map(|it| it.message_id.as_str()).collect();
+    wait_for("all explanations", || {
+        let answered: BTreeSet<String> = out.accepted().iter().map(|it| it.header("In-Reply-To")).collect();
+        wanted.iter().all(|it| answered.contains(*it)).then_some(())
+    });
+    let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for mail in out.accepted() {
+        ids.entry(mail.header("In-Reply-To")).or_default().push(mail.header("Message-ID"));
+    }
+    let twice = ids.values().filter(|ids| ids.len() > 1).count();
+    let different = ids.values().filter(|ids| ids.iter().any(|id| *id != ids[0])).count();
+    let report =
+        format!("killed {kills} times, {} bounces: lost 0, sent twice under one Message-ID {twice}\n", wanted.len());
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), report.as_bytes());
+    assert_eq!(different, 0, "never under two Message-IDs");
+    assert!(twice <= kills, "at most one a kill");
+}
