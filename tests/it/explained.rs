@@ -1,8 +1,8 @@
 //! The main job: a letter is refused, its bounce comes back, and the author is told why.
 
 use crate::harness::{
-    BOUNCES, Bounce, CHEN, Company, Config, Daemon, Dovecot, LI, Letter, Maildir, Scratch, ScriptedSmtp, StoredMail,
-    WHY, postfix, servers_here, wait_for,
+    Answer, BOUNCES, Bounce, CHEN, Company, Config, Daemon, Dovecot, LI, Letter, Maildir, Scratch, ScriptedSmtp, Step,
+    StoredMail, WHY, postfix, send_mail, servers_here, wait_for,
 };
 
 const SERVERS: &[&str] = &["dovecot", "postfix"];
@@ -257,4 +257,62 @@ fn a_maildir_and_a_directory_need_no_server() {
     assert_eq!(written.len(), 1);
     let text = std::fs::read_to_string(written[0].path()).expect("readable");
     assert!(text.contains(&format!("In-Reply-To: {}", letter.message_id)), "{text}");
+}
+
+#[test]
+fn each_refusal_of_a_real_server_gets_its_own_cause() {
+    if !servers_here(SERVERS) {
+        return;
+    }
+    let company = Company::open();
+    let refusals = [
+        ("full", Step::Rcpt, "552 5.2.2 The mailbox is full, over quota", "mailbox_full"),
+        ("closed", Step::Rcpt, "550 5.2.1 This account has been disabled", "mailbox_disabled"),
+        (
+            "listed",
+            Step::Rcpt,
+            "550 5.7.1 Service unavailable; client host [192.0.2.7] blocked using zen.spamhaus.org",
+            "blocklisted",
+        ),
+        ("spam", Step::Dot, "554 5.7.1 Message rejected as spam by content scanning", "content_rejected"),
+        ("large", Step::Dot, "552 5.3.4 Message size exceeds fixed maximum message size", "message_too_large"),
+    ];
+    for (name, step, line, _) in refusals {
+        // After the final dot the server knows the letter by its Message-ID.
+        let needle = if step == Step::Dot { format!("<{name}.") } else { format!("<{name}@") };
+        company.world.on(step, &needle, Answer::Reply(line.to_owned()));
+    }
+    let config = company.config();
+    let _daemon = Daemon::start(&config);
+    for (name, _, line, cause) in refusals {
+        let letter = Letter::new("chen", &format!("{name}@example.net"), name);
+        send_mail(company.postfix.smtp, CHEN, &[&letter.to], &letter.text());
+        let explanation = explanation_of(&company.inbox(CHEN), &letter);
+        assert_explains(&explanation, &letter, "<>");
+        let words = line.split_whitespace().nth(2).expect("words");
+        assert!(explanation.body().contains(words), "{name} is quoted: {}", explanation.body());
+        let listed = config.run(&["journal", "list", "--format", "json"]).stdout;
+        let row = listed.lines().find(|it| it.contains(&letter.to)).expect("a row");
+        assert!(row.contains(cause), "{name} is {cause}: {row}");
+    }
+}
+
+#[test]
+fn several_failed_recipients_of_one_letter_are_explained_in_one_mail() {
+    if !servers_here(SERVERS) {
+        return;
+    }
+    let company = Company::open();
+    let mut config = company.config();
+    config.set("policy.gather", "2s");
+    let _daemon = Daemon::start(&config);
+    let letter = Letter::new("chen", "nobody.one@example.net", "several");
+    let others = ["nobody.two@example.org", "somebody@example.com"];
+    send_mail(company.postfix.smtp, CHEN, &[&letter.to, others[0], others[1]], &letter.text());
+    let explanation = explanation_of(&company.inbox(CHEN), &letter);
+    assert_explains(&explanation, &letter, "<>");
+    assert!(explanation.body().contains(others[0]), "{}", explanation.body());
+    let last = company.write_in_vain(CHEN, "last");
+    explanation_of(&company.inbox(CHEN), &last);
+    assert_eq!(company.inbox(CHEN).explanations().len(), 2, "one mail a letter");
 }
