@@ -9,50 +9,24 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{
-    BOUNCES, Bounce, Config, Daemon, Dovecot, Letter, Process, ScriptedSmtp, command, servers_here, wait_for,
-};
-
-fn small() -> (Dovecot, ScriptedSmtp, Config) {
-    let dovecot = Dovecot::start(&[BOUNCES]);
-    let out = ScriptedSmtp::start();
-    let mut config = Config::new();
-    config.central(&dovecot, BOUNCES).smtp(out.address).set("mailbox.0.poll_interval", "1s");
-    for limit in ["limit_person", "limit_total", "breaker"] {
-        config.set(&format!("policy.{limit}"), "off");
-    }
-    (dovecot, out, config)
-}
-
-fn bounce(dovecot: &Dovecot, name: &str) -> Letter {
-    let letter = Letter::new("chen", "nobody@example.net", name);
-    dovecot.inbox(BOUNCES).deliver(Bounce::of(&letter).text().as_bytes());
-    letter
-}
-
-#[track_caller]
-fn wait_explained(out: &ScriptedSmtp, letter: &Letter) {
-    wait_for("the explanation", || {
-        out.accepted().iter().any(|it| it.header("In-Reply-To") == letter.message_id).then_some(())
-    });
-}
+use crate::harness::{Bounce, Daemon, Desk, Letter, Process, command, servers_here, wait_for};
 
 #[test]
 fn the_journal_is_on_disk_before_the_mailbox_is_touched_and_before_anything_is_sent() {
     if !servers_here(&["dovecot", "strace"]) {
         return;
     }
-    let (dovecot, out, config) = small();
-    let daemon = Daemon::start(&config);
-    let trace = config.path("trace");
+    let desk = Desk::open().without_limits();
+    let daemon = Daemon::start(&desk.config);
+    let trace = desk.config.path("trace");
     let mut strace = command("strace");
     strace.args(["-f", "-s", "80", "-e", "trace=fsync,fdatasync,write,writev,sendto,sendmsg", "-o"]);
     strace.arg(&trace).args(["-p", &daemon.pid().to_string()]).stderr(Stdio::null());
     let strace = Process::start("strace", &mut strace);
     wait_for("strace to watch", || is_traced(daemon.pid()).then_some(()));
-    let letter = bounce(&dovecot, "first");
-    wait_explained(&out, &letter);
-    dovecot.inbox(BOUNCES).wait_for("the bounce marked", |it| it.flags.contains('S'));
+    let letter = desk.bounce("chen", "first");
+    desk.wait_explained(&letter);
+    desk.inbox().wait_for("the bounce marked", |it| it.flags.contains('S'));
     drop(strace);
     let text = fs::read_to_string(&trace).expect("the trace");
     let at = |what: &str, words: &[&str]| -> usize {
@@ -103,31 +77,31 @@ fn with_a_full_disk_the_inbox_stays_untouched_until_there_is_room_again() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let (dovecot, out, mut config) = small();
-    let disk = config.path("disk");
+    let mut desk = Desk::open().without_limits();
+    let disk = desk.config.path("disk");
     let Some(_disk) = SmallDisk::mount(&disk, "2m") else {
         crate::harness::skip("may not mount a small disk here");
         return;
     };
-    config.set("journal.url", format!("sqlite:{}", disk.join("journal.db").display()));
-    let mut daemon = Daemon::start(&config);
-    let first = bounce(&dovecot, "first");
-    wait_explained(&out, &first);
+    desk.config.set("journal.url", format!("sqlite:{}", disk.join("journal.db").display()));
+    let mut daemon = Daemon::start(&desk.config);
+    let first = desk.bounce("chen", "first");
+    desk.wait_explained(&first);
 
     let ballast = disk.join("ballast");
     let full = fs::write(&ballast, vec![0; 4 << 20]);
     assert!(full.is_err(), "the disk is full");
-    let second = bounce(&dovecot, "second");
+    let second = desk.bounce("chen", "second");
     daemon.wait_for_log("journal");
     daemon.wait_for_log("full");
     assert!(daemon.is_running());
-    let untouched = dovecot.inbox(BOUNCES).mails().into_iter().find(|it| it.text().contains(&second.message_id));
+    let untouched = desk.inbox().mails().into_iter().find(|it| it.text().contains(&second.message_id));
     assert_eq!(untouched.map(|it| it.flags), Some(String::new()), "what is not on record is not touched");
-    assert_eq!(out.accepted().len(), 1, "and not answered");
+    assert_eq!(desk.out.accepted().len(), 1, "and not answered");
 
     fs::remove_file(&ballast).expect("our own file");
-    wait_explained(&out, &second);
-    assert_eq!(out.accepted().len(), 2);
+    desk.wait_explained(&second);
+    assert_eq!(desk.out.accepted().len(), 2);
 }
 
 #[test]
@@ -135,16 +109,16 @@ fn a_machine_that_slept_goes_on_where_it_was() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let (dovecot, out, config) = small();
-    let daemon = Daemon::start(&config);
+    let desk = Desk::open().without_limits();
+    let daemon = Daemon::start(&desk.config);
     for name in ["first", "second"] {
         daemon.signal("STOP");
-        let letter = bounce(&dovecot, name);
-        assert!(out.accepted().iter().all(|it| it.header("In-Reply-To") != letter.message_id));
+        let letter = desk.bounce("chen", name);
+        assert!(desk.out.accepted().iter().all(|it| it.header("In-Reply-To") != letter.message_id));
         daemon.signal("CONT");
-        wait_explained(&out, &letter);
+        desk.wait_explained(&letter);
     }
-    assert_eq!(out.accepted().len(), 2);
+    assert_eq!(desk.out.accepted().len(), 2);
 }
 
 #[test]
@@ -152,14 +126,14 @@ fn a_second_daemon_on_the_same_journal_refuses_to_work() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let (dovecot, out, config) = small();
-    let mut first = Daemon::start(&config);
-    let second = config.run(&["run", "--once"]);
+    let desk = Desk::open().without_limits();
+    let mut first = Daemon::start(&desk.config);
+    let second = desk.config.run(&["run", "--once"]);
     assert_ne!(second.status, 0, "{}", second.stderr);
     assert!(first.is_running());
-    let letter = bounce(&dovecot, "first");
-    wait_explained(&out, &letter);
-    assert_eq!(out.accepted().len(), 1);
+    let letter = desk.bounce("chen", "first");
+    desk.wait_explained(&letter);
+    assert_eq!(desk.out.accepted().len(), 1);
 }
 
 /// How often the daemon is killed; `tests/chaos` sets more.
@@ -172,9 +146,9 @@ fn chaos_killed_at_random_moments_under_load_it_loses_nothing() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let (dovecot, out, config) = small();
+    let desk = Desk::open().without_limits();
     let kills = kills();
-    let inbox = dovecot.inbox(BOUNCES);
+    let inbox = desk.inbox();
     let letters: Vec<Letter> =
         (0..kills * 8).map(|number| Letter::new("chen", "nobody@example.net", &format!("load-{number}"))).collect();
     let (stop, stopped) = mpsc::channel::<()>();
@@ -188,7 +162,7 @@ fn chaos_killed_at_random_moments_under_load_it_loses_nothing() {
             }
         });
         for round in 0..kills {
-            let mut daemon = Daemon::start(&config);
+            let mut daemon = Daemon::start(&desk.config);
             // Between none and half a second of work, different each time.
             let moment = Duration::from_millis((round as u64 * 197 + u64::from(std::process::id())) % 500);
             assert!(daemon.ends_within(moment).is_none(), "it does not end by itself");
@@ -196,14 +170,14 @@ fn chaos_killed_at_random_moments_under_load_it_loses_nothing() {
         }
         drop(stop);
     });
-    let _daemon = Daemon::start(&config);
+    let _daemon = Daemon::start(&desk.config);
     let wanted: BTreeSet<&str> = letters.iter().map(|it| it.message_id.as_str()).collect();
     wait_for("all explanations", || {
-        let answered: BTreeSet<String> = out.accepted().iter().map(|it| it.header("In-Reply-To")).collect();
+        let answered: BTreeSet<String> = desk.out.accepted().iter().map(|it| it.header("In-Reply-To")).collect();
         wanted.iter().all(|it| answered.contains(*it)).then_some(())
     });
     let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for mail in out.accepted() {
+    for mail in desk.out.accepted() {
         ids.entry(mail.header("In-Reply-To")).or_default().push(mail.header("Message-ID"));
     }
     let twice = ids.values().filter(|ids| ids.len() > 1).count();

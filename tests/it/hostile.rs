@@ -2,48 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::{
-    BOUNCES, Bounce, CHEN, Company, Config, Daemon, Dovecot, LI, Letter, Maildir, ScriptedSmtp, StoredMail,
-    servers_here, wait_for,
-};
+use crate::harness::{BOUNCES, Bounce, CHEN, Company, Daemon, Desk, LI, Letter, StoredMail, servers_here};
 
 /// What a running daemon may hold at most, in MiB, whatever lies in the mailbox (unoptimised build).
 const MEMORY: u64 = 200;
-
-struct Post {
-    inbox: Maildir,
-    out: ScriptedSmtp,
-    config: Config,
-    _dovecot: Dovecot,
-}
-
-impl Post {
-    fn open() -> Self {
-        let dovecot = Dovecot::start(&[BOUNCES]);
-        let out = ScriptedSmtp::start();
-        let mut config = Config::new();
-        config.central(&dovecot, BOUNCES).smtp(out.address).set("mailbox.0.poll_interval", "1s");
-        Self { inbox: dovecot.inbox(BOUNCES), out, config, _dovecot: dovecot }
-    }
-
-    /// A sound bounce put in last; once it is explained, everything before it has been dealt with.
-    #[track_caller]
-    fn all_dealt_with(&self) -> Letter {
-        let last = Letter::new("li", "nobody@example.net", "the-last-one");
-        self.inbox.deliver(Bounce::of(&last).text().as_bytes());
-        wait_for("the last explanation", || {
-            self.out.accepted().iter().any(|it| it.header("In-Reply-To") == last.message_id).then_some(())
-        });
-        last
-    }
-
-    #[track_caller]
-    fn journal(&self) -> String {
-        let listed = self.config.run(&["journal", "list", "--format", "json"]);
-        assert_eq!(listed.status, 0, "{}", listed.stderr);
-        listed.stdout
-    }
-}
 
 /// A message of `size` octets with an attachment.
 fn large(size: usize) -> Vec<u8> {
@@ -92,7 +54,7 @@ fn mail_that_is_no_bounce_or_cannot_be_read_stays_where_it_lies() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let post = Post::open();
+    let desk = Desk::open();
     let strange: Vec<(&str, Vec<u8>)> = vec![
         ("empty", Vec::new()),
         ("a newline", b"\n".to_vec()),
@@ -106,26 +68,26 @@ fn mail_that_is_no_bounce_or_cannot_be_read_stays_where_it_lies() {
         ("a person's mail", b"From: li@corp.example.cn\nTo: bounces@corp.example.cn\nSubject: hi\nMessage-ID: <p@corp.example.cn>\n\nHello.\n".to_vec()),
     ];
     for (_, bytes) in &strange {
-        post.inbox.deliver(bytes);
+        desk.inbox().deliver(bytes);
     }
-    let mut daemon = Daemon::start(&post.config);
-    post.all_dealt_with();
+    let mut daemon = Daemon::start(&desk.config);
+    desk.all_dealt_with();
     assert!(daemon.is_running());
-    assert_eq!(post.out.accepted().len(), 1, "nobody else is written to");
-    let left: Vec<StoredMail> = post.inbox.mails();
+    assert_eq!(desk.out.accepted().len(), 1, "nobody else is written to");
+    let left: Vec<StoredMail> = desk.inbox().mails();
     for (name, bytes) in &strange {
         let there = left.iter().find(|it| it.bytes == *bytes);
         assert_eq!(there.map(|it| it.flags.as_str()), Some(""), "{name} is left as it was");
     }
-    let journal = post.journal();
+    let journal = desk.journal();
     assert_eq!(journal.lines().count(), strange.len() + 1, "each is on record: {journal}");
     assert!(daemon.peak_memory() < MEMORY, "{} MiB", daemon.peak_memory());
     // Nothing of it is asked for again.
     drop(daemon);
-    let _daemon = Daemon::start(&post.config);
-    post.inbox.deliver(Bounce::of(&Letter::new("li", "nobody@example.net", "second-run")).text().as_bytes());
-    wait_for("the explanation", || (post.out.accepted().len() == 2).then_some(()));
-    assert_eq!(post.journal().lines().count(), strange.len() + 2);
+    let _daemon = Daemon::start(&desk.config);
+    let second = desk.bounce("li", "second-run");
+    desk.wait_explained(&second);
+    assert_eq!(desk.journal().lines().count(), strange.len() + 2);
 }
 
 #[test]
@@ -133,7 +95,7 @@ fn a_bounce_of_60_mb_is_explained_in_bounded_memory() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let post = Post::open();
+    let desk = Desk::open();
     // The returned message at the end, as mail systems put it.
     let letter = Letter::new("chen", "nobody@example.net", "huge");
     let bounce = Bounce::of(&letter).text();
@@ -144,16 +106,16 @@ fn a_bounce_of_60_mb_is_explained_in_bounded_memory() {
         &format!("Content-Type: multipart/mixed; boundary=b\n\n{body}\n--A1/mail--"),
     );
     assert!(with_body.len() > 60 << 20);
-    post.inbox.deliver(with_body.as_bytes());
+    desk.inbox().deliver(with_body.as_bytes());
     // And one whose report comes after a megabyte of words.
     let late = Letter::new("chen", "other@example.net", "late");
     let words = "This is the mail system. Nothing of interest stands in this line of text.\n".repeat(15_000);
     let with_words =
         Bounce::of(&late).text().replace("This is the mail system", &format!("{words}This is the mail system"));
-    post.inbox.deliver(with_words.as_bytes());
-    let mut daemon = Daemon::start(&post.config);
-    post.all_dealt_with();
-    let answered: Vec<String> = post.out.accepted().iter().map(|it| it.header("In-Reply-To")).collect();
+    desk.inbox().deliver(with_words.as_bytes());
+    let mut daemon = Daemon::start(&desk.config);
+    desk.all_dealt_with();
+    let answered = desk.answered();
     assert!(answered.contains(&letter.message_id) && answered.contains(&late.message_id), "{answered:?}");
     assert!(daemon.is_running());
     assert!(daemon.peak_memory() < MEMORY, "{} MiB", daemon.peak_memory());
@@ -164,36 +126,35 @@ fn a_forged_bounce_is_answered_to_nobody() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let post = Post::open();
+    let desk = Desk::open();
     // A spammer wrote in Chen's name; nothing says that it was sent here.
     let mut forged = Letter::new("chen", "victim@example.net", "forged");
     forged.message_id = "<20261124.77@spam.example>".to_owned();
     let mut bounce = Bounce::of(&forged);
     bounce.reporting_mta = "mx.example.org".to_owned();
     let text = bounce.text().replace("mail.corp.example.cn", "bot.example.org");
-    post.inbox.deliver(text.as_bytes());
+    desk.inbox().deliver(text.as_bytes());
     // A stranger's mail, bounced to us.
     let mut strange = Letter::new("chen", "victim@example.net", "strange");
     strange.from = "someone@elsewhere.example".to_owned();
-    post.inbox.deliver(Bounce::of(&strange).text().as_bytes());
+    desk.inbox().deliver(Bounce::of(&strange).text().as_bytes());
     // A robot of ours, and a newsletter.
     let mut robot = Letter::new("chen", "victim@example.net", "robot");
     robot.more = "Auto-Submitted: auto-generated\n".to_owned();
-    post.inbox.deliver(Bounce::of(&robot).text().as_bytes());
+    desk.inbox().deliver(Bounce::of(&robot).text().as_bytes());
     let mut list = Letter::new("chen", "victim@example.net", "list");
     list.more = "List-Id: <news.corp.example.cn>\nPrecedence: list\n".to_owned();
-    post.inbox.deliver(Bounce::of(&list).text().as_bytes());
+    desk.inbox().deliver(Bounce::of(&list).text().as_bytes());
     // A warning that the server still tries.
     let mut delayed = Bounce::of(&Letter::new("chen", "slow@example.net", "delayed"));
     (delayed.action, delayed.status) = ("delayed", "4.4.1");
     delayed.diagnostic = "451 4.4.1 no answer yet".to_owned();
-    post.inbox.deliver(delayed.text().as_bytes());
+    desk.inbox().deliver(delayed.text().as_bytes());
 
-    let _daemon = Daemon::start(&post.config);
-    let last = post.all_dealt_with();
-    let answered: Vec<String> = post.out.accepted().iter().map(|it| it.header("In-Reply-To")).collect();
-    assert_eq!(answered, [last.message_id]);
-    let journal = post.journal();
+    let _daemon = Daemon::start(&desk.config);
+    let last = desk.all_dealt_with();
+    assert_eq!(desk.answered(), [last.message_id]);
+    let journal = desk.journal();
     for reason in ["unproven_origin", "not_our_domain", "automated_original", "list_bounce", "delay_not_configured"] {
         assert!(journal.contains(reason), "{reason} is on record: {journal}");
     }
@@ -249,16 +210,14 @@ fn a_colleague_who_answers_in_the_thread_of_an_explanation_is_a_colleague() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let post = Post::open();
+    let desk = Desk::open();
     let mut letter = Letter::new("chen", "nobody@example.net", "threaded");
     letter.more =
         "In-Reply-To: <wb.0123456789abcdef0123456789abcdef@corp.example.cn>\nReferences: <wb.0123456789abcdef0123456789abcdef@corp.example.cn>\n"
             .to_owned();
-    post.inbox.deliver(Bounce::of(&letter).text().as_bytes());
-    let _daemon = Daemon::start(&post.config);
-    wait_for("the explanation", || {
-        post.out.accepted().iter().any(|it| it.header("In-Reply-To") == letter.message_id).then_some(())
-    });
+    desk.inbox().deliver(Bounce::of(&letter).text().as_bytes());
+    let _daemon = Daemon::start(&desk.config);
+    desk.wait_explained(&letter);
 }
 
 #[test]
@@ -266,15 +225,14 @@ fn many_bounces_at_once_reach_a_person_at_most_as_often_as_the_limit_says() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let mut post = Post::open();
-    post.config.set("policy.limit_person", "3/1d");
+    let mut desk = Desk::open();
+    desk.config.set("policy.limit_person", "3/1d");
     for number in 0..8 {
-        let letter = Letter::new("chen", "nobody@example.net", &format!("burst-{number}"));
-        post.inbox.deliver(Bounce::of(&letter).text().as_bytes());
+        desk.bounce("chen", &format!("burst-{number}"));
     }
-    let _daemon = Daemon::start(&post.config);
-    post.all_dealt_with();
-    let to_chen = post.out.accepted().iter().filter(|it| it.to == [CHEN.to_owned()]).count();
+    let _daemon = Daemon::start(&desk.config);
+    desk.all_dealt_with();
+    let to_chen = desk.out.accepted().iter().filter(|it| it.to == [CHEN.to_owned()]).count();
     assert!((3..=4).contains(&to_chen), "the limit, and one digest at most: {to_chen}");
-    assert_eq!(post.journal().matches("rate_limited_person").count(), 5);
+    assert_eq!(desk.journal().matches("rate_limited_person").count(), 5);
 }

@@ -3,36 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::harness::{
-    Answer, BOUNCES, Bounce, CHEN, Company, Config, Daemon, Dovecot, Letter, PASSWORD, ScriptedSmtp, Step,
-    free_address, servers_here, wait_for,
+    Answer, BOUNCES, Bounce, CHEN, Company, Config, Daemon, Desk, Letter, PASSWORD, ScriptedSmtp, Step, free_address,
+    servers_here, wait_for,
 };
-
-/// One mailbox, and a scripted way out.
-fn small() -> (Dovecot, ScriptedSmtp, Config) {
-    let dovecot = Dovecot::start(&[BOUNCES]);
-    let out = ScriptedSmtp::start();
-    let mut config = Config::new();
-    config.central(&dovecot, BOUNCES).smtp(out.address).set("mailbox.0.poll_interval", "1s");
-    for limit in ["limit_person", "limit_total", "breaker"] {
-        config.set(&format!("policy.{limit}"), "off");
-    }
-    (dovecot, out, config)
-}
-
-/// Puts a bounce of a new letter into the mailbox.
-fn bounce(dovecot: &Dovecot, name: &str) -> Letter {
-    let letter = Letter::new("chen", "nobody@example.net", name);
-    dovecot.inbox(BOUNCES).deliver(Bounce::of(&letter).text().as_bytes());
-    letter
-}
-
-/// Waits until the server took an explanation of this letter.
-#[track_caller]
-fn wait_explained(out: &ScriptedSmtp, letter: &Letter) {
-    wait_for("the explanation", || {
-        out.accepted().iter().any(|it| it.header("In-Reply-To") == letter.message_id).then_some(())
-    });
-}
 
 /// How often each letter was explained, and under how many Message-IDs.
 fn explained(out: &ScriptedSmtp) -> BTreeMap<String, (usize, usize)> {
@@ -54,11 +27,11 @@ fn sigterm_ends_it_within_five_seconds_while_it_idles() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let (dovecot, out, mut config) = small();
-    config.set("mailbox.0.poll_interval", "10m");
-    let mut daemon = Daemon::start(&config);
-    let letter = bounce(&dovecot, "first");
-    wait_explained(&out, &letter);
+    let mut desk = Desk::open().without_limits();
+    desk.config.set("mailbox.0.poll_interval", "10m");
+    let mut daemon = Daemon::start(&desk.config);
+    let letter = desk.bounce("chen", "first");
+    desk.wait_explained(&letter);
     let (status, took) = daemon.terminate();
     assert!(status.success(), "{status}");
     assert!(took < Duration::from_secs(5), "took {took:?}");
@@ -71,11 +44,11 @@ fn sigterm_ends_it_within_five_seconds_while_a_server_says_nothing() {
         return;
     }
     for step in [Step::Connect, Step::Ehlo, Step::Mail, Step::Rcpt] {
-        let (dovecot, out, config) = small();
-        out.on(step, "", Answer::Silence);
-        let mut daemon = Daemon::start(&config);
-        bounce(&dovecot, "first");
-        wait_for("a connection", || (out.connections() > 0).then_some(()));
+        let desk = Desk::open().without_limits();
+        desk.out.on(step, "", Answer::Silence);
+        let mut daemon = Daemon::start(&desk.config);
+        desk.bounce("chen", "first");
+        wait_for("a connection", || (desk.out.connections() > 0).then_some(()));
         let (_, took) = daemon.terminate();
         assert!(took < Duration::from_secs(5), "at {step:?} it took {took:?}");
     }
@@ -86,8 +59,8 @@ fn it_says_ready_once_it_works_and_alive_as_long_as_it_does() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let (_dovecot, _out, config) = small();
-    let mut daemon = Daemon::spawn_watched(&config, Duration::from_secs(2));
+    let desk = Desk::open();
+    let mut daemon = Daemon::spawn_watched(&desk.config, Duration::from_secs(2));
     daemon.wait_for_notice("READY=1");
     daemon.wait_for_notice("WATCHDOG=1");
     daemon.wait_for_notice("WATCHDOG=1");
@@ -98,22 +71,22 @@ fn a_server_that_is_away_at_the_start_is_waited_for() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let (mut dovecot, out, config) = small();
-    let letter = bounce(&dovecot, "first");
-    dovecot.stop();
-    let mut daemon = Daemon::start(&config);
-    daemon.wait_for_log(&dovecot.imap.port().to_string());
-    let checked = config.run(&["check"]);
+    let mut desk = Desk::open().without_limits();
+    let letter = desk.bounce("chen", "first");
+    desk.dovecot.stop();
+    let mut daemon = Daemon::start(&desk.config);
+    daemon.wait_for_log(&desk.dovecot.imap.port().to_string());
+    let checked = desk.config.run(&["check"]);
     assert_eq!(checked.status, 69, "{}{}", checked.stdout, checked.stderr);
     assert!(daemon.is_running());
-    dovecot.start_again();
-    wait_explained(&out, &letter);
+    desk.dovecot.start_again();
+    desk.wait_explained(&letter);
     // And away once more, between two bounces.
-    dovecot.stop();
-    let letter = bounce(&dovecot, "second");
-    dovecot.start_again();
-    wait_explained(&out, &letter);
-    assert_eq!(config.run(&["check"]).status, 0);
+    desk.dovecot.stop();
+    let letter = desk.bounce("chen", "second");
+    desk.dovecot.start_again();
+    desk.wait_explained(&letter);
+    assert_eq!(desk.config.run(&["check"]).status, 0);
 }
 
 #[test]
@@ -121,29 +94,29 @@ fn a_reload_takes_the_new_configuration_and_keeps_the_old_one_if_the_new_one_is_
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let (dovecot, out, mut config) = small();
-    config.set("policy.mode", "dry_run");
-    let mut daemon = Daemon::start(&config);
-    let first = bounce(&dovecot, "first");
+    let mut desk = Desk::open().without_limits();
+    desk.config.set("policy.mode", "dry_run");
+    let mut daemon = Daemon::start(&desk.config);
+    let first = desk.bounce("chen", "first");
     wait_for("the journal's entry", || {
-        config.run(&["journal", "list", "--format", "json"]).stdout.contains(&first.to).then_some(())
+        desk.config.run(&["journal", "list", "--format", "json"]).stdout.contains(&first.to).then_some(())
     });
 
-    config.set("policy.mode", "live");
-    config.file();
+    desk.config.set("policy.mode", "live");
+    desk.config.file();
     daemon.signal("HUP");
     daemon.wait_for_notice("READY=1");
-    let second = bounce(&dovecot, "second");
-    wait_explained(&out, &second);
+    let second = desk.bounce("chen", "second");
+    desk.wait_explained(&second);
 
-    config.set("policy.nonsense", 1);
-    config.file();
+    desk.config.set("policy.nonsense", 1);
+    desk.config.file();
     daemon.signal("HUP");
     daemon.wait_for_log("nonsense");
-    let third = bounce(&dovecot, "third");
-    wait_explained(&out, &third);
+    let third = desk.bounce("chen", "third");
+    desk.wait_explained(&third);
     assert!(daemon.is_running());
-    assert!(!explained(&out).contains_key(&first.message_id), "what a dry run saw stays unanswered");
+    assert!(!explained(&desk.out).contains_key(&first.message_id), "what a dry run saw stays unanswered");
 }
 
 #[test]
@@ -152,19 +125,19 @@ fn killed_before_the_message_was_sent_it_explains_exactly_once() {
         return;
     }
     for step in [Step::Connect, Step::Mail, Step::Rcpt, Step::Data] {
-        let (dovecot, out, config) = small();
-        out.on(step, "", Answer::Silence);
-        let mut daemon = Daemon::start(&config);
-        let letter = bounce(&dovecot, "first");
-        wait_for("a connection", || (out.connections() > 0).then_some(()));
+        let desk = Desk::open().without_limits();
+        desk.out.on(step, "", Answer::Silence);
+        let mut daemon = Daemon::start(&desk.config);
+        let letter = desk.bounce("chen", "first");
+        wait_for("a connection", || (desk.out.connections() > 0).then_some(()));
         daemon.kill();
-        out.forgive();
-        let _daemon = Daemon::start(&config);
-        wait_explained(&out, &letter);
-        let last = bounce(&dovecot, "last");
-        wait_explained(&out, &last);
+        desk.out.forgive();
+        let _daemon = Daemon::start(&desk.config);
+        desk.wait_explained(&letter);
+        let last = desk.bounce("chen", "last");
+        desk.wait_explained(&last);
         assert_eq!(
-            explained(&out),
+            explained(&desk.out),
             BTreeMap::from([(letter.message_id, (1, 1)), (last.message_id, (1, 1))]),
             "{step:?}"
         );
@@ -176,18 +149,18 @@ fn killed_while_the_final_dot_is_unanswered_it_sends_once_more_under_the_same_me
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let (dovecot, out, config) = small();
-    out.on(Step::Dot, "", Answer::AcceptThenSilence);
-    let mut daemon = Daemon::start(&config);
-    let letter = bounce(&dovecot, "first");
-    wait_explained(&out, &letter);
+    let desk = Desk::open().without_limits();
+    desk.out.on(Step::Dot, "", Answer::AcceptThenSilence);
+    let mut daemon = Daemon::start(&desk.config);
+    let letter = desk.bounce("chen", "first");
+    desk.wait_explained(&letter);
     daemon.kill();
-    out.forgive();
-    let _daemon = Daemon::start(&config);
-    wait_for("the second copy", || (out.accepted().len() > 1).then_some(()));
-    let last = bounce(&dovecot, "last");
-    wait_explained(&out, &last);
-    assert_eq!(explained(&out), BTreeMap::from([(letter.message_id, (2, 1)), (last.message_id, (1, 1))]));
+    desk.out.forgive();
+    let _daemon = Daemon::start(&desk.config);
+    wait_for("the second copy", || (desk.out.accepted().len() > 1).then_some(()));
+    let last = desk.bounce("chen", "last");
+    desk.wait_explained(&last);
+    assert_eq!(explained(&desk.out), BTreeMap::from([(letter.message_id, (2, 1)), (last.message_id, (1, 1))]));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod company;
 mod daemon;
+mod desk;
 mod dovecot;
 mod mailbox;
 mod pki;
@@ -26,6 +27,7 @@ use std::{
 pub(crate) use self::{
     company::{BOUNCES, CHEN, Company, LI, WHY},
     daemon::{Config, Daemon, run},
+    desk::Desk,
     dovecot::{Dovecot, MASTER, MASTER_PASSWORD, PASSWORD},
     mailbox::{Maildir, StoredMail},
     pki::Authority,
