@@ -214,6 +214,28 @@ fn in_redirect_mode_everything_goes_to_one_address() {
 }
 
 #[test]
+fn a_server_without_idle_is_polled_and_one_without_move_moves_all_the_same() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let dovecot = Dovecot::start_plain(&[BOUNCES]);
+    let out = ScriptedSmtp::start();
+    let mut config = Config::new();
+    config.central(&dovecot, BOUNCES).smtp(out.address);
+    config.set("mailbox.0.poll_interval", "1s").set("mailbox.0.after", "move:Explained");
+    let _daemon = Daemon::start(&config);
+    for number in 1..=2 {
+        let letter = Letter::new("chen", "nobody@example.net", &format!("number-{number}"));
+        dovecot.inbox(BOUNCES).deliver(Bounce::of(&letter).text().as_bytes());
+        wait_for("the explanation", || (out.accepted().len() == number).then_some(()));
+    }
+    wait_for("both bounces moved", || {
+        let moved = dovecot.inbox(BOUNCES).folder("Explained").mails().len();
+        (moved == 2 && dovecot.inbox(BOUNCES).mails().is_empty()).then_some(())
+    });
+}
+
+#[test]
 fn run_once_works_off_what_is_there_and_ends() {
     if !servers_here(&["dovecot"]) {
         return;
