@@ -51,6 +51,9 @@ fn the_score_on_the_corpus_stays_where_it_is() {
     let table = confusion(&done.json(), &corpus.join("labels.jsonl"));
     fs::write(report("corpus-score.txt"), format!("{score}\n{table}")).expect("our own directory");
 
+    let figures: String =
+        score.lines().filter(|line| !line.contains('\t')).fold(String::new(), |all, line| all + line + "\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), figures.as_bytes());
     let total = score.lines().find(|line| line.starts_with("TOTAL")).expect("a total");
     let reached: Vec<f64> = total.split_whitespace().filter_map(|word| word.strip_suffix('%')?.parse().ok()).collect();
     assert_eq!(reached.len(), FLOORS.len(), "{total}");
