@@ -70,7 +70,7 @@ fn the_author_is_told_why_while_we_poll() {
         let letter = company.write_in_vain(CHEN, name);
         let explanation = explanation_of(&company.inbox(CHEN), &letter);
         assert_explains(&explanation, &letter, "<>");
-        assert!(explanation.header("Subject").starts_with("Not delivered"), "{}", explanation.header("Subject"));
+        assert!(explanation.subject().starts_with("Not delivered"), "{}", explanation.subject());
     }
     assert!(!company.dovecot.log().contains("IDLE"), "{}", company.dovecot.log());
 }

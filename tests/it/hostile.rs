@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::{BOUNCES, Bounce, CHEN, Company, Daemon, Desk, LI, Letter, StoredMail, servers_here};
+use crate::harness::{BOUNCES, Bounce, CHEN, Company, Daemon, Desk, LI, Letter, StoredMail, servers_here, wait_for};
 
 /// What a running daemon may hold at most, in MiB, whatever lies in the mailbox (unoptimised build).
 const MEMORY: u64 = 200;
@@ -232,6 +232,8 @@ fn many_bounces_at_once_reach_a_person_at_most_as_often_as_the_limit_says() {
     }
     let _daemon = Daemon::start(&desk.config);
     desk.all_dealt_with();
+    // Two people are written to side by side.
+    wait_for("three explanations", || (desk.out.accepted().len() >= 4).then_some(()));
     let to_chen = desk.out.accepted().iter().filter(|it| it.to == [CHEN.to_owned()]).count();
     assert!((3..=4).contains(&to_chen), "the limit, and one digest at most: {to_chen}");
     assert_eq!(desk.journal().matches("rate_limited_person").count(), 5);

@@ -210,8 +210,9 @@ fn a_wrong_configuration_is_told_with_its_place_and_status_78() {
         let done = config.run(command);
         assert_eq!(done.status, 78, "{command:?}: {}", done.stderr);
         let place = format!("{}:", config.path("config.toml").display());
-        assert!(done.stderr.contains(&place) && done.stderr.contains("max_agee"), "{}", done.stderr);
-        assert!(done.stderr.contains("max_age"), "the nearest key is named: {}", done.stderr);
+        let said = done.stdout + &done.stderr;
+        assert!(said.contains(&place) && said.contains("max_agee"), "{said}");
+        assert!(said.contains("max_age`"), "the nearest key is named: {said}");
     }
     for (key, value) in [("domains", "*"), ("domains", "qq.com")] {
         let mut config = Config::new();

@@ -34,6 +34,12 @@ impl StoredMail {
         header(&self.text(), name)
     }
 
+    /// The Subject field, decoded.
+    pub(crate) fn subject(&self) -> String {
+        let parsed = mail_parser::MessageParser::default().parse(&self.bytes).expect("a message");
+        parsed.subject().unwrap_or_default().to_owned()
+    }
+
     /// The decoded text of the first text part.
     pub(crate) fn body(&self) -> String {
         let parsed = mail_parser::MessageParser::default().parse(&self.bytes).expect("a message");
