@@ -18,7 +18,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("policy", &["catalogue", "mail", "bounce", "diagnosis", "evidence"]),
     ("reply", &["catalogue", "mail", "bounce", "diagnosis", "evidence", "policy"]),
     ("outbox", &["mail", "reply"]),
-    ("journal", &["catalogue", "mail", "bounce", "diagnosis", "evidence", "policy", "reply", "outbox"]),
+    // Of `source` and `outbound` only the values that it keeps for them: a cursor, a path choice.
+    (
+        "journal",
+        &["catalogue", "mail", "bounce", "diagnosis", "evidence", "policy", "reply", "outbox", "source", "outbound"],
+    ),
     ("source", &["mail", "net"]),
     ("outbound", &["mail", "net", "reply", "outbox"]),
     ("review", &["catalogue", "mail", "bounce", "diagnosis", "evidence", "policy", "reply", "outbox", "journal"]),

@@ -22,8 +22,13 @@ use crate::{
 
 /// Messages of one mailbox that are being worked on at once.
 const IN_HAND: usize = 8;
-/// A message that failed this often is set aside, and the scan goes on.
-const MOST_FAILURES: u32 = 3;
+/// A message with so many points against it is set aside, and the scan goes on.
+const MOST_POINTS: u32 = 12;
+/// It broke the pipeline or the protocol: three times is enough.
+const BROKE: u32 = 4;
+/// The connection was lost while it was fetched: mostly not its fault, and twelve such losses take
+/// the backoff far beyond any ordinary trouble.
+const LOST: u32 = 1;
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -169,7 +174,7 @@ pub(super) async fn work_off(
             while in_hand.len() >= IN_HAND {
                 settle_next(engine, mailbox, &mut in_hand, &mut worked).await?;
             }
-            if engine.journal.poisoned(&found.reference).await? >= MOST_FAILURES {
+            if engine.journal.poisoned(&found.reference).await? >= MOST_POINTS {
                 engine.set_aside(found).await?;
                 worked.recorded += 1;
                 continue;
@@ -224,7 +229,12 @@ async fn fetch(
     let message = match mailbox.fetch(found).await {
         Ok(message) => message,
         Err(error) => {
-            engine.journal.poison(&found.reference, &error.to_string(), Timestamp::now()).await?;
+            let points = match error.kind {
+                source::Kind::Protocol => BROKE,
+                source::Kind::Lost | source::Kind::Unavailable => LOST,
+                source::Kind::LoginRefused | source::Kind::Setup | source::Kind::Folder => 0,
+            };
+            engine.journal.poison(&found.reference, points, &error.to_string(), Timestamp::now()).await?;
             return Err(error.into());
         }
     };
@@ -267,7 +277,7 @@ async fn settle_next(
         Err(Failed::Journal(error)) => return Err(error.into()),
         Err(Failed::Panicked) => {
             worked.left += 1;
-            engine.journal.poison(&found.reference, "the program failed on it", Timestamp::now()).await?;
+            engine.journal.poison(&found.reference, BROKE, "the program failed on it", Timestamp::now()).await?;
             tracing::error!(
                 mailbox = found.reference.account,
                 key = found.reference.key,

@@ -44,7 +44,7 @@ impl Journal {
         Ok(super::record::id_of(&mut tx, reference).await?.is_some())
     }
 
-    /// How often a message has broken the pipeline.
+    /// The points against a message that broke the pipeline, or with which the connection was lost.
     pub async fn poisoned(&self, reference: &MessageRef) -> Result<u32, Error> {
         let mut tx = self.database.read().await?;
         let sql = "SELECT failures AS n FROM poison WHERE account = $1 AND folder = $2 AND key = $3";
@@ -52,13 +52,13 @@ impl Journal {
         Ok(u32::try_from(tx.number(sql, key).await?).unwrap_or(u32::MAX))
     }
 
-    /// A message has broken the pipeline once more.
-    pub async fn poison(&self, reference: &MessageRef, why: &str, now: Timestamp) -> Result<(), Error> {
+    /// A message has broken the pipeline once more: so many points against it.
+    pub async fn poison(&self, reference: &MessageRef, points: u32, why: &str, now: Timestamp) -> Result<(), Error> {
         let mut tx = self.database.write().await?;
-        let sql = "INSERT INTO poison (account, folder, key, failures, why, at) VALUES ($1, $2, $3, 1, $4, $5) \
-                   ON CONFLICT (account, folder, key) DO UPDATE SET failures = poison.failures + 1, why = $4, at = $5";
+        let sql = "INSERT INTO poison (account, folder, key, failures, why, at) VALUES ($1, $2, $3, $6, $4, $5) \
+                   ON CONFLICT (account, folder, key) DO UPDATE SET failures = poison.failures + $6, why = $4, at = $5";
         let (account, folder, key) = (reference.account.as_str(), reference.folder.as_str(), reference.key.as_str());
-        tx.execute(sql, values![account, folder, key, why, now]).await?;
+        tx.execute(sql, values![account, folder, key, why, now, points]).await?;
         tx.commit().await
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use secrecy::ExposeSecret as _;
 use sqlx::{
-    PgPool, SqlSafeStr as _,
+    Connection as _, PgPool, SqlSafeStr as _,
     migrate::{Migration, MigrationType, Migrator},
     postgres::PgPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -49,7 +49,13 @@ async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
         .create_if_missing(false);
     let writer = match access {
         Access::Daemon | Access::Write => {
-            let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+            let pool = SqlitePoolOptions::new()
+                .max_connections(1)
+                // A full disk rolls back without being asked, and sqlx goes on counting: a connection
+                // that is not at rest between two uses is replaced.
+                .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+                .connect_with(options.clone())
+                .await?;
             migrator("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB").run(&pool).await?;
             Some(pool)
         }

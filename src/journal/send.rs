@@ -129,13 +129,18 @@ impl Journal {
                 let detail = format!("{}: {why}", super::record::name(stage)?);
                 entry(&mut tx, None, Some(id), now, Step::ChannelRefused, None, &detail).await?;
             }
-            Delivery::InDoubt(why) => doubt(&mut tx, id, why, now).await?,
+            Delivery::InDoubt(why) => {
+                let next = now.checked_add(AFTER_DOUBT).unwrap_or(now);
+                doubt(&mut tx, id, why, next, now).await?;
+            }
         }
         tx.commit().await
     }
 
-    /// What a crash left behind: attempts without a body are plain retries, others are in doubt.
-    /// On PostgreSQL only those whose lease has run out, for the others may be at work.
+    /// What the last run left behind: attempts without a body are plain retries, others are in
+    /// doubt; both are made at once, and a paused channel is probed at once, for whoever starts us
+    /// anew may have mended it. On PostgreSQL only rows whose lease has run out, for the others
+    /// may be at work.
     pub async fn recover(&self, now: Timestamp) -> Result<(), Error> {
         let mut tx = self.database.write().await?;
         let until = match &self.database {
@@ -149,8 +154,11 @@ impl Journal {
                 again(&mut tx, id, now).await?;
                 entry(&mut tx, None, Some(id), now, Step::Recovered, None, "nothing had been sent").await?;
             } else {
-                doubt(&mut tx, id, "the program ended before the answer came", now).await?;
+                doubt(&mut tx, id, "the program ended before the answer came", now, now).await?;
             }
+        }
+        if let Some(paused) = channel(&mut tx).await? {
+            pause(&mut tx, &Paused { until: now, ..paused }, now).await?;
         }
         tx.commit().await
     }
@@ -200,9 +208,8 @@ async fn again(tx: &mut Tx, id: i64, now: Timestamp) -> Result<(), Error> {
     Ok(())
 }
 
-/// Once more under the same Message-ID, never a third time (`design.md` §8.3).
-async fn doubt(tx: &mut Tx, id: i64, why: &str, now: Timestamp) -> Result<(), Error> {
-    let next = now.checked_add(AFTER_DOUBT).unwrap_or(now);
+/// Once more under the same Message-ID at `next`, never a third time (`design.md` §8.3).
+async fn doubt(tx: &mut Tx, id: i64, why: &str, next: Timestamp, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE outbox SET state = 'due', doubts = doubts + 1, next_attempt = $2, lease = NULL, answer = $3 \
                WHERE id = $1 AND doubts = 0";
     if tx.execute(sql, values![id, next, why]).await? == 0 {

@@ -300,8 +300,8 @@ async fn files_are_private_and_cursors_and_failures_are_kept() {
     desk.journal.keep_cursor("central", "INBOX", cursor, desk.now).await.expect("written");
     assert_eq!(desk.journal.cursor("central", "INBOX").await.expect("read"), Some(cursor));
     let reference = MessageRef { account: "central".into(), folder: "INBOX".into(), key: "7:43".into() };
-    desk.journal.poison(&reference, "it broke", desk.now).await.expect("written");
-    desk.journal.poison(&reference, "it broke", desk.now).await.expect("written");
+    desk.journal.poison(&reference, 1, "it broke", desk.now).await.expect("written");
+    desk.journal.poison(&reference, 1, "it broke", desk.now).await.expect("written");
     assert_eq!(desk.journal.poisoned(&reference).await.expect("read"), 2);
     desk.journal.set_aside(&reference, desk.now, 1, desk.now).await.expect("written");
     assert!(desk.journal.recorded(&reference).await.expect("read"));

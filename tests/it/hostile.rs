@@ -201,7 +201,7 @@ fn our_own_explanation_bounced_back_starts_no_loop() {
         .filter(|it| it.header("To").contains(BOUNCES) && it.is_explanation())
         .count();
     assert_eq!(ours, 0, "nothing was sent to ourselves");
-    let journal = config.run(&["journal", "list", "--format", "json"]).stdout;
+    let journal = config.run(&["journal", "list", "--all", "--format", "json"]).stdout;
     assert!(journal.matches("our_own_reply").count() >= 4, "{journal}");
 }
 

@@ -64,7 +64,7 @@ impl Desk {
     /// The journal, one JSON object a line.
     #[track_caller]
     pub(crate) fn journal(&self) -> String {
-        let listed = self.config.run(&["journal", "list", "--format", "json"]);
+        let listed = self.config.run(&["journal", "list", "--all", "--limit", "1000", "--format", "json"]);
         assert_eq!(listed.status, 0, "{}", listed.stderr);
         listed.stdout
     }
