@@ -3,14 +3,14 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::harness::{
-    BOUNCES, Bounce, CHEN, Company, Config, Daemon, Dovecot, Fault, Letter, Maildir, Proxy, ScriptedSmtp, Way,
-    servers_here, wait_for,
+    BOUNCES, Bounce, CHEN, Company, Config, Daemon, Desk, Dovecot, Fault, Letter, Maildir, Proxy, ScriptedSmtp, Way,
+    servers_here, wait_for, wait_longer,
 };
 
 /// Points of an IMAP conversation, in bytes from the server: greeting, login, SELECT, search, fetch.
 const IMAP_CUTS: [usize; 12] = [0, 1, 60, 150, 400, 700, 1000, 1300, 1700, 2200, 3000, 4000];
-/// Points of an SMTP conversation, in bytes to the server: EHLO, MAIL, RCPT, DATA, the message.
-const SMTP_CUTS: [usize; 6] = [0, 10, 40, 90, 400, 3000];
+/// Points of an SMTP conversation, in bytes to the server: EHLO, MAIL, RCPT, DATA.
+const SMTP_CUTS: [usize; 4] = [0, 10, 40, 90];
 
 /// A mailbox behind a proxy with three bounces in it.
 fn behind(faults: &[Fault]) -> (Dovecot, Proxy, ScriptedSmtp, Config, BTreeSet<String>) {
@@ -115,4 +115,20 @@ fn a_submission_cut_at_any_byte_loses_nothing() {
         assert_eq!(explained.header("In-Reply-To"), letter.message_id, "cut after {bytes} bytes");
         assert_eq!(company.inbox(CHEN).explanations().len(), 1, "cut after {bytes} bytes");
     }
+}
+
+#[test]
+fn a_submission_cut_inside_the_message_is_repeated_under_the_same_message_id() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let desk = Desk::open();
+    let proxy = Proxy::start(desk.out.address, &[Fault::Cut(Way::ToServer, 600)]);
+    let mut config = Config::new();
+    config.central(&desk.dovecot, BOUNCES).smtp(proxy.address);
+    let letter = desk.bounce("chen", "first");
+    let _daemon = Daemon::start(&config);
+    // The repetition waits a minute: whether the server has the message, nobody can tell.
+    wait_longer("the repetition", || desk.answered().contains(&letter.message_id).then_some(()));
+    assert_eq!(desk.out.accepted().len(), 1);
 }

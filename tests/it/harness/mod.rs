@@ -86,13 +86,24 @@ impl Scratch {
 
 /// Asks again and again until there is an answer; a story that waits in vain fails here.
 #[track_caller]
-pub(crate) fn wait_for<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+pub(crate) fn wait_for<T>(what: &str, answer: impl FnMut() -> Option<T>) -> T {
+    wait(PATIENCE, what, answer)
+}
+
+/// The same for what takes a minute by design.
+#[track_caller]
+pub(crate) fn wait_longer<T>(what: &str, answer: impl FnMut() -> Option<T>) -> T {
+    wait(PATIENCE + Duration::from_mins(1), what, answer)
+}
+
+#[track_caller]
+fn wait<T>(patience: Duration, what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + patience;
     loop {
         if let Some(answer) = answer() {
             return answer;
         }
-        assert!(Instant::now() < end, "waited {PATIENCE:?} in vain for {what}");
+        assert!(Instant::now() < end, "waited {patience:?} in vain for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
