@@ -118,7 +118,14 @@ pub(super) async fn attempt(
     if let Some(learned) = attempt.learned {
         engine.journal.keep_path_choice(learned, Timestamp::now()).await?;
     }
-    engine.journal.finish(due.id, &attempt.delivery, Timestamp::now()).await?;
+    // What became of it is not forgotten because the disk is full: it could be sent twice.
+    while let Err(error) = engine.journal.finish(due.id, &attempt.delivery, Timestamp::now()).await {
+        tracing::error!(%error, outbox_id = due.id, "the journal cannot take the outcome; trying again");
+        tokio::select! {
+            () = stop.cancelled() => return Err(error),
+            () = tokio::time::sleep(super::JOURNAL_RETRY) => {}
+        }
+    }
     let (id, number) = (due.id, due.attempt);
     match &attempt.delivery {
         Delivery::Accepted(reply) => {

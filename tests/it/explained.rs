@@ -328,8 +328,9 @@ fn several_failed_recipients_of_one_letter_are_explained_in_one_mail() {
     let mut config = company.config();
     config.set("policy.gather", "2s");
     let _daemon = Daemon::start(&config);
-    let letter = Letter::new("chen", "nobody.one@example.net", "several");
+    let mut letter = Letter::new("chen", "nobody.one@example.net", "several");
     let others = ["nobody.two@example.org", "somebody@example.com"];
+    letter.more = format!("Cc: {}\n", others.join(", "));
     send_mail(company.postfix.smtp, CHEN, &[&letter.to, others[0], others[1]], &letter.text());
     let explanation = explanation_of(&company.inbox(CHEN), &letter);
     assert_explains(&explanation, &letter, "<>");

@@ -10,7 +10,7 @@ use crate::harness::{
 /// Points of an IMAP conversation, in bytes from the server: greeting, login, SELECT, search, fetch.
 const IMAP_CUTS: [usize; 12] = [0, 1, 60, 150, 400, 700, 1000, 1300, 1700, 2200, 3000, 4000];
 /// Points of an SMTP conversation, in bytes to the server: EHLO, MAIL, RCPT, DATA.
-const SMTP_CUTS: [usize; 4] = [0, 10, 40, 90];
+const SMTP_CUTS: [usize; 4] = [0, 8, 20, 45];
 
 /// A mailbox behind a proxy with three bounces in it.
 fn behind(faults: &[Fault]) -> (Dovecot, Proxy, ScriptedSmtp, Config, BTreeSet<String>) {

@@ -2,7 +2,6 @@
 //!
 //! `harness` starts them on loopback addresses of their own; each other module is one group of stories.
 
-mod check;
 mod cli;
 mod corpus;
 mod durable;
@@ -14,8 +13,10 @@ mod hostile;
 mod imap;
 mod imap_quirks;
 mod lifecycle;
+mod oauth;
 mod outage;
 mod peer;
 mod secured;
+mod sent;
 mod servers;
 mod smtp;

@@ -53,6 +53,10 @@ impl Account {
                 Err(error) => return Err(error),
             }
         }
+        if idle && session.selected.as_ref().is_some_and(|it| it.exists > it.searched) {
+            // It came after the search and before the IDLE: the server will not tell it again.
+            return Ok(Wake::News);
+        }
         loop {
             let until = poll.min(Instant::now() + RENEW);
             if idle {

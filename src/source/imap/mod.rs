@@ -107,6 +107,9 @@ struct Selected {
     folder: String,
     uid_validity: u32,
     exists: u32,
+    /// How many there were when the folder was searched last: what came since, even between two
+    /// commands, is news.
+    searched: u32,
     read_only: bool,
 }
 
@@ -115,7 +118,10 @@ impl Selected {
     fn note(&mut self, response: &Response<'_>) {
         match response {
             Response::MailboxData(MailboxDatum::Exists(count)) => self.exists = *count,
-            Response::Expunge(_) => self.exists = self.exists.saturating_sub(1),
+            Response::Expunge(_) => {
+                self.exists = self.exists.saturating_sub(1);
+                self.searched = self.searched.saturating_sub(1);
+            }
             _ => {}
         }
     }
@@ -230,7 +236,7 @@ impl Session {
         let Some(uid_validity) = uid_validity else {
             return Err(settings.error(verb, Fault::Protocol("no UIDVALIDITY".to_owned())));
         };
-        let selected = Selected { folder: folder.to_owned(), uid_validity, exists, read_only };
+        let selected = Selected { folder: folder.to_owned(), uid_validity, exists, searched: 0, read_only };
         self.selected = Some(selected.clone());
         Ok(selected)
     }

@@ -107,6 +107,9 @@ impl Session {
         known: u32,
         since: Option<Timestamp>,
     ) -> Result<BTreeSet<u32>, Error> {
+        if let Some(current) = &mut self.selected {
+            current.searched = selected.exists;
+        }
         let mut lowest = BTreeSet::new();
         let Some(first) = known.checked_add(1) else { return Ok(lowest) };
         let date = since.and_then(search_date).map(|date| format!(" SINCE {date}")).unwrap_or_default();

@@ -44,17 +44,13 @@ impl Dovecot {
         Self::start_with(accounts, "")
     }
 
-<<<<<<< HEAD
-    /// Starts one whose configuration ends with `more`; `{dir}` in it is its own directory.
-    pub(crate) fn start_with(accounts: &[&str], more: &str) -> Self {
-=======
     /// Starts one that offers neither IDLE nor MOVE, as some hosters do not.
     pub(crate) fn start_plain(accounts: &[&str]) -> Self {
         Self::start_with(accounts, "imap_capability = IMAP4rev1 SASL-IR ID ENABLE UIDPLUS NAMESPACE\n")
     }
 
-    fn start_with(accounts: &[&str], settings: &str) -> Self {
->>>>>>> efeb2cc (Tell the story of a server without IDLE and MOVE)
+    /// Starts one whose configuration ends with `more`; `{dir}` in it is its own directory.
+    pub(crate) fn start_with(accounts: &[&str], more: &str) -> Self {
         let scratch = Scratch::new();
         let authority = Authority::new(&scratch, "dovecot");
         let mut users = String::new();
@@ -67,12 +63,8 @@ impl Dovecot {
         std::fs::create_dir(&mail).expect("our own directory");
         std::os::unix::fs::chown(&mail, Some(MAIL_USER), Some(MAIL_USER)).expect("root may");
         let (imap, imaps, lmtp) = (free_address(), free_address(), free_address());
-<<<<<<< HEAD
         let mut text = configuration(&scratch, &authority, imap, imaps, lmtp);
         text.push_str(&more.replace("{dir}", &scratch.path().display().to_string()));
-=======
-        let text = configuration(&scratch, &authority, imap, imaps, lmtp) + settings;
->>>>>>> efeb2cc (Tell the story of a server without IDLE and MOVE)
         let config = scratch.write("dovecot.conf", text);
         let mut it = Self { imap, imaps, lmtp, authority, config, process: None, scratch };
         it.start_again();
