@@ -187,7 +187,15 @@ fn the_demo_shows_every_founding_row_in_both_languages() {
         let demo = run(&["demo", "--lang", language], b"");
         assert_eq!(demo.status, 0, "{}", demo.stderr);
         assert!(demo.stdout.contains(word), "{}", demo.stdout);
-        for cause in ["user_unknown", "mailbox_full", "blocklisted", "cross_border_filtering"] {
+        for cause in [
+            "user_unknown",
+            "connection_timeout",
+            "message_too_large",
+            "mailbox_full",
+            "mail_loop",
+            "relay_denied",
+            "cross_border_filtering",
+        ] {
             assert!(demo.stdout.contains(cause), "{cause} is missing from the demo in {language}");
         }
     }

@@ -11,7 +11,7 @@ fn a_channel_that_is_refused_ends_nothing_and_a_restart_finds_it_open_again() {
         (Step::Connect, "554 5.3.2 no service for you"),
         (Step::Ehlo, "502 5.5.1 no"),
         (Step::Mail, "550 5.7.1 too many messages from this sender, rate limited"),
-        (Step::Rcpt, "451 4.7.1 over the quota of messages an hour, try later"),
+        (Step::Rcpt, "451 4.7.1 rate limit exceeded, try later"),
     ] {
         let mut desk = Desk::open();
         desk.config.set("smtp.reverse_path", "null");
@@ -57,7 +57,7 @@ fn a_connection_lost_after_the_final_dot_is_tried_once_more_under_the_same_messa
     let letter = desk.bounce("chen", "first");
     let mut daemon = Daemon::start(&desk.config);
     desk.wait_explained(&letter);
-    daemon.wait_for_log("doubt");
+    daemon.wait_for_log("the final dot was lost");
     assert!(daemon.terminate().0.success());
     desk.out.forgive();
     let _daemon = Daemon::start(&desk.config);
