@@ -49,7 +49,8 @@ pub fn reply_code(text: &str) -> Option<ReplyCode> {
 /// Whether the line looks like a server's reply.
 #[must_use]
 pub fn looks_like_reply(text: &str) -> bool {
-    reply_code(text).is_some() || status(text).is_some()
+    let matches = |it: &LazyLock<Option<Regex>>| it.as_ref().is_some_and(|it| it.is_match(text));
+    text.contains(['4', '5']) && (matches(&REPLY) || matches(&STATUS) || matches(&REPLY_WITH_STATUS))
 }
 
 /// Joins lines to one: blanks collapsed, and the codes that each line of a long reply repeats

@@ -7,18 +7,9 @@
 
 use std::{fmt, sync::OnceLock};
 
-use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
-/// An address: quoted or bare local part; an ASCII domain first, so that glued Chinese prose ends it.
-const ADDRESS: &str = concat!(
-    r#"(?P<addr>(?-i:(?:"[^"\n]{1,120}"|[^\s<>()\[\]{},;:"“”「」《》【】，。；@]{1,200})@"#,
-    r"(?:\[[0-9A-Fa-f.:]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+|",
-    // Letters beyond ASCII by range, which compiles far faster than \p{L}.
-    r"[A-Za-z0-9_\x{c0}-\x{1fff}\x{3040}-\x{d7ff}\x{f900}-\x{fdff}\x{20000}-\x{3ffff}-]+",
-    r"(?:\.[A-Za-z0-9_\x{c0}-\x{1fff}\x{3040}-\x{d7ff}\x{f900}-\x{fdff}\x{20000}-\x{3ffff}-]+)+|[A-Za-z0-9_-]+)))"
-);
-const HOST: &str = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f.:]+\])";
+use super::patterns::AnyOf;
 
 /// One `format.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -129,17 +120,17 @@ pub(super) struct Format {
 /// `Read` with its patterns compiled.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
-    pub(super) begin: Vec<Regex>,
-    pub(super) end: Vec<Regex>,
-    pub(super) recipient: Vec<Regex>,
-    pub(super) prose: Vec<Regex>,
-    pub(super) label: Vec<Regex>,
-    pub(super) stop: Vec<Regex>,
-    pub(super) skip: Vec<Regex>,
-    pub(super) clean: Vec<Regex>,
-    pub(super) alias: Vec<Regex>,
-    pub(super) reporting_mta: Vec<Regex>,
-    pub(super) remote_mta: Vec<Regex>,
+    pub(super) begin: AnyOf,
+    pub(super) end: AnyOf,
+    pub(super) recipient: AnyOf,
+    pub(super) prose: AnyOf,
+    pub(super) label: AnyOf,
+    pub(super) stop: AnyOf,
+    pub(super) skip: AnyOf,
+    pub(super) clean: AnyOf,
+    pub(super) alias: AnyOf,
+    pub(super) reporting_mta: AnyOf,
+    pub(super) remote_mta: AnyOf,
 }
 
 impl Format {
@@ -152,21 +143,20 @@ impl Format {
 
     /// The patterns; one that is wrong is left out here and found by `check`, which a test calls.
     pub(super) fn patterns(&self) -> &Patterns {
-        self.patterns.get_or_init(|| self.compile(&mut |_| ()))
+        self.patterns.get_or_init(|| Patterns::of(&self.descriptor.read))
     }
 
     /// Every pattern that does not compile.
     #[cfg(test)]
-    pub(super) fn check(&self) -> Vec<Wrong> {
-        let mut wrong = Vec::new();
-        self.compile(&mut |it| wrong.push(it));
-        wrong
+    pub(super) fn check(&self) -> Vec<String> {
+        self.patterns().lists().into_iter().flat_map(AnyOf::wrong).map(|it| format!("{}: {it}", self.name)).collect()
     }
+}
 
-    fn compile(&self, wrong: &mut dyn FnMut(Wrong)) -> Patterns {
-        let mut all = |patterns: &[String]| compile(&self.name, patterns, wrong);
-        let read = &self.descriptor.read;
-        Patterns {
+impl Patterns {
+    fn of(read: &Read) -> Self {
+        let all = AnyOf::new;
+        Self {
             begin: all(&read.begin),
             end: all(&read.end),
             recipient: all(&read.recipient),
@@ -180,35 +170,16 @@ impl Format {
             remote_mta: all(&read.remote_mta),
         }
     }
+
+    #[cfg(test)]
+    fn lists(&self) -> [&AnyOf; 11] {
+        let Self { begin, end, recipient, prose, label, stop, skip, clean, alias, reporting_mta, remote_mta } = self;
+        [begin, end, recipient, prose, label, stop, skip, clean, alias, reporting_mta, remote_mta]
+    }
 }
 
 impl fmt::Debug for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Format").field(&self.name).finish()
     }
-}
-
-/// Compiles patterns with their placeholders put in.
-pub(super) fn compile(place: &str, patterns: &[String], wrong: &mut dyn FnMut(Wrong)) -> Vec<Regex> {
-    patterns
-        .iter()
-        .filter_map(|pattern| {
-            RegexBuilder::new(&expand(pattern))
-                .case_insensitive(true)
-                .size_limit(4 << 20)
-                .build()
-                .map_err(|it| wrong(Wrong { place: format!("{place}: `{pattern}`"), reason: it.to_string() }))
-                .ok()
-        })
-        .collect()
-}
-
-fn expand(pattern: &str) -> String {
-    pattern.replace("{addr}", ADDRESS).replace("{host}", HOST).replace("{list}", "(?P<list>.*)")
-}
-
-/// Every address in a piece of text, by the same pattern as `{addr}`.
-pub(super) fn address_pattern() -> Option<&'static Regex> {
-    static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
-    PATTERN.get_or_init(|| Regex::new(ADDRESS).ok()).as_ref()
 }

@@ -3,12 +3,13 @@
 //! It finds the recipients and, for each, its reason: the words after a label before those beside
 //! or below the recipient, those before a transcript's, those before what stands on top.
 
-use regex::{Captures, Regex};
+use regex::Captures;
 
 use super::{
     codes::one_line,
-    descriptor::{Format, Patterns, Read, Until, address_pattern},
+    descriptor::{Format, Patterns, Read, Until},
     lines::Line,
+    patterns::address_pattern,
     transcript::{self, Transcript},
 };
 
@@ -55,20 +56,17 @@ pub(super) fn block(format: &Format, lines: &[Line]) -> Option<String> {
 fn region<'l>(patterns: &Patterns, lines: &'l [Line]) -> &'l [Line] {
     let begin = (0..lines.len()).find_map(|number| {
         let line = &lines.get(number)?.text;
-        if any(&patterns.begin, line) {
+        if patterns.begin.is_match(line) {
             return Some(number + 1);
         }
         let next = &lines.get(number + 1)?.text;
-        let wrapped = !patterns.begin.is_empty() && !next.is_empty() && any(&patterns.begin, &format!("{line} {next}"));
+        let wrapped =
+            !patterns.begin.is_empty() && !next.is_empty() && patterns.begin.is_match(&format!("{line} {next}"));
         wrapped.then_some(number + 2)
     });
     let lines = lines.get(begin.unwrap_or(0)..).unwrap_or_default();
-    let end = lines.iter().position(|line| any(&patterns.end, &line.text)).unwrap_or(lines.len());
+    let end = lines.iter().position(|line| patterns.end.is_match(&line.text)).unwrap_or(lines.len());
     lines.get(..end).unwrap_or_default()
-}
-
-fn any(patterns: &[Regex], text: &str) -> bool {
-    patterns.iter().any(|it| it.is_match(text))
 }
 
 /// A recipient named in running text, at the line in which its naming ends.
@@ -105,7 +103,7 @@ fn prose(patterns: &Patterns, lines: &[Line]) -> Vec<Prose> {
         text.push_str(&line.text);
     }
     let mut found = Vec::new();
-    for pattern in &patterns.prose {
+    for pattern in patterns.prose.patterns() {
         for captures in pattern.captures_iter(&text).take(RECIPIENT_LIMIT) {
             let end = captures.get(0).map_or(0, |it| it.end());
             let line = starts.partition_point(|start| *start < end).saturating_sub(1);
@@ -131,11 +129,11 @@ fn addresses(captures: &Captures<'_>) -> Vec<String> {
 
 /// The first paragraph that says something.
 fn top(patterns: &Patterns, lines: &[Line]) -> Option<String> {
-    let said = |line: &&Line| !any(&patterns.skip, &line.text) && !any(&patterns.stop, &line.text);
+    let said = |line: &&Line| !patterns.skip.is_match(&line.text) && !patterns.stop.is_match(&line.text);
     let paragraph: Vec<&str> = lines
         .iter()
         .skip_while(|line| line.is_blank() || !said(line))
-        .take_while(|line| !line.is_blank() && said(line) && !any(&patterns.recipient, &line.text))
+        .take_while(|line| !line.is_blank() && said(line) && !patterns.recipient.is_match(&line.text))
         .map(|line| line.text.as_str())
         .collect();
     one_line(paragraph)
@@ -196,14 +194,14 @@ impl<'p> Reader<'p> {
             return;
         }
         let text = line.text.as_str();
-        if any(&self.patterns.skip, text) {
+        if self.patterns.skip.is_match(text) {
             return;
         }
-        if let Some((rank, captures)) = first_captures(&self.patterns.label, text) {
+        if let Some((rank, captures)) = self.patterns.label.captures(text) {
             self.label(rank, &group(&captures, "reason"));
         } else if self.recipient(line) {
             // Its line says nothing more than was taken from it.
-        } else if any(&self.patterns.stop, text) {
+        } else if self.patterns.stop.is_match(text) {
             self.open = Open::Nothing;
         } else {
             self.more(text);
@@ -242,7 +240,7 @@ impl<'p> Reader<'p> {
         if deeper || self.entries.len() >= RECIPIENT_LIMIT {
             return false;
         }
-        let Some((_, captures)) = first_captures(&self.patterns.recipient, &line.text) else { return false };
+        let Some((_, captures)) = self.patterns.recipient.captures(&line.text) else { return false };
         let found = addresses(&captures);
         let said = Said::of(&captures);
         for address in &found {
@@ -319,9 +317,9 @@ impl<'p> Reader<'p> {
         let context: Vec<&str> =
             [&labelled, &below, &reply].into_iter().flatten().map(String::as_str).chain(top).collect();
         let context = context.join("\n");
-        let alias = first_captures(&self.patterns.alias, &context).map(|(_, it)| group(&it, "addr"));
+        let alias = self.patterns.alias.group(&context, "addr");
         let alias = alias.or_else(|| (!entry.alias.is_empty()).then(|| entry.alias.clone()));
-        let host = first_captures(&self.patterns.remote_mta, &context).map(|(_, it)| group(&it, "host"));
+        let host = self.patterns.remote_mta.group(&context, "host");
         let host = host.or_else(|| transcript.host.clone());
         let own_line = || {
             let rest = entry.line.replace(&entry.address, "");
@@ -334,11 +332,7 @@ impl<'p> Reader<'p> {
     }
 
     fn clean(&self, reason: &str) -> String {
-        let captures = first_captures(&self.patterns.clean, reason);
+        let captures = self.patterns.clean.captures(reason);
         captures.map_or_else(|| reason.to_owned(), |(_, it)| group(&it, "reason"))
     }
-}
-
-fn first_captures<'t>(patterns: &[Regex], text: &'t str) -> Option<(usize, Captures<'t>)> {
-    patterns.iter().enumerate().find_map(|(rank, it)| Some((rank, it.captures(text)?)))
 }

@@ -6,10 +6,10 @@
 
 use super::{
     codes::{self, one_line},
-    descriptor::address_pattern,
     engine::Found,
     lines::{Line, squeeze},
     marks::{Fields, Seen, Sign},
+    patterns::address_pattern,
     shared::SharedPatterns,
 };
 
@@ -166,14 +166,14 @@ impl Weighing<'_> {
         weight += if rest.is_empty() { 2 } else { 0 };
         weight += if near_sentence { 3 } else { 0 };
         weight += if labelled(&rest) || introduced(before) { 2 } else { 0 };
-        weight -= if self.shared.bystander.iter().any(|it| it.is_match(&line.text)) { 6 } else { 0 };
+        weight -= if self.shared.bystander.is_match(&line.text) { 6 } else { 0 };
         weight -= self.own.iter().find(|(it, _)| *it == address.to_lowercase()).map_or(0, |(_, it)| *it);
         weight -= if is_office(address) { 4 } else { 0 };
         weight
     }
 
     fn gives_reason(&self, text: &str) -> bool {
-        self.shared.reason.iter().any(|it| it.is_match(text))
+        self.shared.reason.is_match(text)
     }
 
     /// The lines right below, up to a blank one or one that names another address first.
@@ -212,8 +212,7 @@ impl Weighing<'_> {
         let lines = self.lines.get(at..end)?.iter().take(REACH).take_while(|it| !it.is_blank());
         let words = one_line(lines.map(|it| it.text.as_str()))?;
         let words = words.strip_prefix(&format!("<{address}>:")).unwrap_or(&words).trim();
-        let cleaned = self.shared.label.iter().find_map(|it| Some(it.captures(words)?.name("reason")?.as_str()));
-        Some(cleaned.unwrap_or(words).to_owned())
+        Some(self.shared.label.group(words, "reason").unwrap_or_else(|| words.to_owned()))
     }
 }
 

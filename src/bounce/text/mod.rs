@@ -12,6 +12,7 @@ mod lines;
 mod marks;
 mod original;
 mod particulars;
+mod patterns;
 mod reader;
 mod shared;
 mod transcript;

@@ -9,6 +9,7 @@ use super::{
     descriptor::Query,
     engine::Found,
     lines::{Line, fold},
+    patterns::AnyOf,
     shared::SharedPatterns,
 };
 use crate::mail::{Mail, Mailbox, MessageId};
@@ -32,11 +33,9 @@ pub struct Particulars {
 impl Particulars {
     /// Reads the labelled rows among the human lines.
     pub(super) fn of_lines(lines: &[Line], shared: &SharedPatterns) -> Self {
-        let value = |patterns: &[regex::Regex], group: &str| {
-            let said = |line: &Line| {
-                patterns.iter().find_map(|it| Some(it.captures(&line.text)?.name(group)?.as_str().to_owned()))
-            };
-            lines.iter().take(200).find_map(said)
+        let value = |patterns: &AnyOf, group: &str| {
+            let rows = lines.iter().take(200).filter(|it| it.text.contains([':', '(']));
+            rows.into_iter().find_map(|it| patterns.group(&it.text, group))
         };
         Self {
             from: value(&shared.original_from, "addr").as_deref().and_then(Mailbox::parse),

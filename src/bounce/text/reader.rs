@@ -1,14 +1,17 @@
 //! From a message to its reading: marks, the claimed format's reading, what is missing from
 //! elsewhere (fields, a feedback link, the general reader), and all of it in the reading's form.
 
+use regex::Captures;
+
 use super::{
     Particulars, TextReading, TextRecipient, codes,
-    descriptor::{Format, Wrong, address_pattern},
+    descriptor::Format,
     engine::{self, Found},
     general,
     lines::{self, Line},
     marks::{Fields, Marks, Seen, Sign},
     original, particulars,
+    patterns::address_pattern,
     shared::{Shared, SharedPatterns},
 };
 use crate::{
@@ -21,7 +24,7 @@ use crate::{
 pub(super) struct Formats {
     pub(super) all: Vec<Format>,
     marks: Marks,
-    shared: SharedPatterns,
+    pub(super) shared: SharedPatterns,
 }
 
 /// A text before it is read: the human lines, and what was seen in them.
@@ -60,7 +63,7 @@ impl Formats {
             }
         }
         let marks = Marks::new(&all, &shared);
-        let shared = shared.compile(&mut |it: Wrong| wrong(it.to_string()));
+        let shared = shared.compile();
         Self { all, marks, shared }
     }
 
@@ -212,25 +215,24 @@ impl Spoken<'_> {
     }
 
     fn remote_mta(&self, words: &str) -> Option<String> {
-        let of_format = self.format.map_or(&[][..], |it| &it.patterns().remote_mta);
-        let mut patterns = of_format.iter().chain(&self.formats.shared.remote_mta);
-        let is_host = |it: &String| it.contains(['.', ':']);
-        patterns.find_map(|it| Some(it.captures(words)?.name("host")?.as_str().to_owned()).filter(is_host))
+        let named = |it: &Captures<'_>| Some(it.name("host")?.as_str().to_owned()).filter(|it| it.contains(['.', ':']));
+        let of_format = self.format.and_then(|it| it.patterns().remote_mta.find(words, named));
+        of_format.or_else(|| self.formats.shared.remote_mta.find(words, named))
     }
 
     fn remote_mta_row(&self) -> Option<String> {
         let patterns = &self.format?.patterns().remote_mta;
-        let told =
-            |line: &Line| patterns.iter().find_map(|it| Some(host(it.captures(&line.text)?.name("host")?.as_str())));
-        self.text.lines.iter().take(200).find_map(told).filter(|it| it.contains(['.', ':']))
+        let told = self.text.lines.iter().take(200).find_map(|it| patterns.group(&it.text, "host"));
+        told.map(|it| host(&it)).filter(|it| it.contains(['.', ':']))
     }
 
     fn reporting_mta(&self) -> Option<String> {
-        let of_format = self.format.map_or(&[][..], |it| &it.patterns().reporting_mta);
-        let patterns = || of_format.iter().chain(&self.formats.shared.reporting_mta);
-        let spoken =
-            |line: &Line| patterns().find_map(|it| Some(it.captures(&line.text)?.name("host")?.as_str().to_owned()));
-        self.text.lines.iter().take(60).find_map(spoken).map(|it| host(&it)).filter(|it| it.contains('.'))
+        let of_format = self.format.map(|it| &it.patterns().reporting_mta);
+        let told = |line: &Line| {
+            let own = of_format.and_then(|it| it.group(&line.text, "host"));
+            own.or_else(|| self.formats.shared.reporting_mta.group(&line.text, "host"))
+        };
+        self.text.lines.iter().take(60).find_map(told).map(|it| host(&it)).filter(|it| it.contains('.'))
     }
 }
 

@@ -3,10 +3,9 @@
 //! The words with which a pasted original is announced, with which a warning is told from a
 //! failure, with which a bounce says that it is one; and how a quoted host is named.
 
-use regex::Regex;
 use serde::Deserialize;
 
-use super::{descriptor::compile, marks::Sign};
+use super::{marks::Sign, patterns::AnyOf};
 
 /// The file, read strictly.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -49,14 +48,14 @@ pub(super) enum Place {
 /// The shared patterns, compiled.
 #[derive(Debug, Default)]
 pub(super) struct SharedPatterns {
-    pub(super) remote_mta: Vec<Regex>,
-    pub(super) reporting_mta: Vec<Regex>,
-    pub(super) bystander: Vec<Regex>,
-    pub(super) reason: Vec<Regex>,
-    pub(super) label: Vec<Regex>,
-    pub(super) original_from: Vec<Regex>,
-    pub(super) original_subject: Vec<Regex>,
-    pub(super) original_message_id: Vec<Regex>,
+    pub(super) remote_mta: AnyOf,
+    pub(super) reporting_mta: AnyOf,
+    pub(super) bystander: AnyOf,
+    pub(super) reason: AnyOf,
+    pub(super) label: AnyOf,
+    pub(super) original_from: AnyOf,
+    pub(super) original_subject: AnyOf,
+    pub(super) original_message_id: AnyOf,
 }
 
 impl Shared {
@@ -78,9 +77,8 @@ impl Shared {
         ]
     }
 
-    /// Patterns that do not compile are handed to `wrong`; a test holds that there are none.
-    pub(super) fn compile(&self, wrong: &mut dyn FnMut(super::descriptor::Wrong)) -> SharedPatterns {
-        let mut all = |patterns: &[String]| compile("catalogue/formats/shared.toml", patterns, wrong);
+    pub(super) fn compile(&self) -> SharedPatterns {
+        let all = AnyOf::new;
         SharedPatterns {
             remote_mta: all(&self.remote_mta),
             reporting_mta: all(&self.reporting_mta),
@@ -91,5 +89,25 @@ impl Shared {
             original_subject: all(&self.original_subject),
             original_message_id: all(&self.original_message_id),
         }
+    }
+}
+
+impl SharedPatterns {
+    /// Every pattern that does not compile.
+    #[cfg(test)]
+    pub(super) fn check(&self) -> Vec<String> {
+        let Self {
+            remote_mta,
+            reporting_mta,
+            bystander,
+            reason,
+            label,
+            original_from,
+            original_subject,
+            original_message_id,
+        } = self;
+        let lists =
+            [remote_mta, reporting_mta, bystander, reason, label, original_from, original_subject, original_message_id];
+        lists.into_iter().flat_map(AnyOf::wrong).map(|it| format!("shared.toml: {it}")).collect()
     }
 }

@@ -76,7 +76,7 @@ fn samples() -> Vec<(String, std::path::PathBuf)> {
 fn every_descriptor_is_sound() {
     let mut wrong = Vec::new();
     let formats = Formats::load(&mut |it| wrong.push(it));
-    wrong.extend(formats.all.iter().flat_map(Format::check).map(|it| it.to_string()));
+    wrong.extend(formats.all.iter().flat_map(Format::check).chain(formats.shared.check()));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(formats.all.iter().all(|it| !it.descriptor.source.is_empty()));
 }

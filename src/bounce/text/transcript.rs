@@ -3,7 +3,7 @@
 //! `... while talking to HOST:`, `>>> RCPT To:<a@b>`, `<<< 550 …`, and the program's own line
 //! `550 5.1.1 <a@b>... User unknown` after them.
 
-use super::{codes, descriptor::address_pattern, lines::Line};
+use super::{codes, lines::Line, patterns::address_pattern};
 
 /// What a transcript says of one address, or of all.
 #[derive(Debug, Default)]
