@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::mail::{EnhancedStatusCode, ReplyCode};
 
@@ -13,43 +13,43 @@ const DIAGNOSTIC_LIMIT: usize = 4 * 1024;
 
 /// `550 5.1.1`, `550-5.7.26`, `550.5.1.1`, `#550 5.1.1`: a reply with its enhanced code.
 static REPLY_WITH_STATUS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?:^|[^0-9.])([45][0-9]{2})(?:[ -]+#?|\.|\s*\(#?)([245]\.[0-9]\.[0-9]{1,3})(?:$|[^0-9.]|\.(?:$|[^0-9]))",
-    )
-    .ok()
+    pattern(r"(?:^|[^0-9.])([45][0-9]{2})(?:[ -]+#?|\.|\s*\(#?)([245]\.[0-9]\.[0-9]{1,3})(?:$|[^0-9.]|\.(?:$|[^0-9]))")
 });
 /// An enhanced code anywhere, not within an IP address or a version.
-static STATUS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[^0-9A-Za-z.\[-]|#)([45]\.[0-9]\.[0-9]{1,3})(?:$|[^0-9A-Za-z.-]|\.(?:$|[^0-9]))").ok()
-});
+static STATUS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| pattern(r"(?:^|[^0-9A-Za-z.\[-]|#)([45]\.[0-9]\.[0-9]{1,3})(?:$|[^0-9A-Za-z.-]|\.(?:$|[^0-9]))"));
 /// A reply code where a reply may begin: at the start, or after a word that introduces it.
 static REPLY: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
+    pattern(
         r"(?i)(?:^|said:?|returned:?|was:|response:?|reason:|error:?|code:?|failure:?|replied:?|answered:?|smtp;|>>>|<<<|<--|\||[:;(\[=]|\]|rejected)\s*#?([45][0-9]{2})(?:$|[ \-.,:;)#<\]]|[A-Z][a-z])",
     )
-    .ok()
 });
+
+/// ASCII is all there is to see: octets make for small automata.
+fn pattern(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(pattern).unicode(false).build().ok()
+}
 
 /// The enhanced status code that `text` shows, the one beside a reply code first.
 #[must_use]
 pub fn status(text: &str) -> Option<EnhancedStatusCode> {
-    let beside = REPLY_WITH_STATUS.as_ref()?.captures(text).and_then(|it| it.get(2));
-    let found = beside.or_else(|| STATUS.as_ref()?.captures(text)?.get(1))?;
-    found.as_str().parse().ok()
+    let beside = REPLY_WITH_STATUS.as_ref()?.captures(text.as_bytes()).and_then(|it| it.get(2));
+    let found = beside.or_else(|| STATUS.as_ref()?.captures(text.as_bytes())?.get(1))?;
+    std::str::from_utf8(found.as_bytes()).ok()?.parse().ok()
 }
 
 /// The SMTP reply code that `text` shows (RFC 5321 §4.2), 400 to 599 only.
 #[must_use]
 pub fn reply_code(text: &str) -> Option<ReplyCode> {
-    let beside = REPLY_WITH_STATUS.as_ref()?.captures(text).and_then(|it| it.get(1));
-    let found = beside.or_else(|| REPLY.as_ref()?.captures(text)?.get(1))?;
-    ReplyCode::new(found.as_str().parse().ok()?)
+    let beside = REPLY_WITH_STATUS.as_ref()?.captures(text.as_bytes()).and_then(|it| it.get(1));
+    let found = beside.or_else(|| REPLY.as_ref()?.captures(text.as_bytes())?.get(1))?;
+    ReplyCode::new(std::str::from_utf8(found.as_bytes()).ok()?.parse().ok()?)
 }
 
 /// Whether the line looks like a server's reply.
 #[must_use]
 pub fn looks_like_reply(text: &str) -> bool {
-    let matches = |it: &LazyLock<Option<Regex>>| it.as_ref().is_some_and(|it| it.is_match(text));
+    let matches = |it: &LazyLock<Option<Regex>>| it.as_ref().is_some_and(|it| it.is_match(text.as_bytes()));
     text.contains(['4', '5']) && (matches(&REPLY) || matches(&STATUS) || matches(&REPLY_WITH_STATUS))
 }
 

@@ -3,13 +3,13 @@
 //! It finds the recipients and, for each, its reason: the words after a label before those beside
 //! or below the recipient, those before a transcript's, those before what stands on top.
 
-use regex::Captures;
+use regex::bytes::Captures;
 
 use super::{
     codes::one_line,
     descriptor::{Format, Patterns, Read, Until},
     lines::Line,
-    patterns::address_pattern,
+    patterns,
     transcript::{self, Transcript},
 };
 
@@ -104,7 +104,7 @@ fn prose(patterns: &Patterns, lines: &[Line]) -> Vec<Prose> {
     }
     let mut found = Vec::new();
     for pattern in patterns.prose.patterns() {
-        for captures in pattern.captures_iter(&text).take(RECIPIENT_LIMIT) {
+        for captures in pattern.captures_iter(text.as_bytes()).take(RECIPIENT_LIMIT) {
             let end = captures.get(0).map_or(0, |it| it.end());
             let line = starts.partition_point(|start| *start < end).saturating_sub(1);
             found.push(Prose { line, addresses: addresses(&captures), said: Said::of(&captures) });
@@ -114,17 +114,16 @@ fn prose(patterns: &Patterns, lines: &[Line]) -> Vec<Prose> {
 }
 
 fn group(captures: &Captures<'_>, name: &str) -> String {
-    captures.name(name).map(|it| it.as_str().trim().to_owned()).unwrap_or_default()
+    patterns::group(captures, name).map(|it| it.trim().to_owned()).unwrap_or_default()
 }
 
 /// The addresses, or the bare name, that a pattern caught.
 fn addresses(captures: &Captures<'_>) -> Vec<String> {
-    if let Some(list) = captures.name("list") {
-        let pattern = address_pattern().into_iter();
-        return pattern.flat_map(|it| it.captures_iter(list.as_str())).map(|it| group(&it, "addr")).collect();
+    if let Some(list) = patterns::group(captures, "list") {
+        return patterns::addresses(&list).into_iter().map(|(it, _)| it).collect();
     }
-    let found = captures.name("addr").or_else(|| captures.name("name"));
-    found.map(|it| it.as_str().trim_matches(['\'', '`', '*', '|']).to_owned()).into_iter().collect()
+    let found = patterns::group(captures, "addr").or_else(|| patterns::group(captures, "name"));
+    found.map(|it| it.trim_matches(['\'', '`', '*', '|']).to_owned()).into_iter().collect()
 }
 
 /// The first paragraph that says something.

@@ -9,7 +9,7 @@ use super::{
     engine::Found,
     lines::{Line, squeeze},
     marks::{Fields, Seen, Sign},
-    patterns::address_pattern,
+    patterns::addresses,
     shared::SharedPatterns,
 };
 
@@ -30,17 +30,13 @@ pub(super) fn is_likely(seen: &Seen, fields: Fields<'_>) -> bool {
 
 /// Recipients of the field X-Failed-Recipients, which Exim, Gmail and others write.
 pub(super) fn failed_recipients_field(lines: &[Line], fields: Fields<'_>) -> Vec<Found> {
-    let Some(pattern) = address_pattern() else { return Vec::new() };
     let said = || {
         let words = lines.iter().filter(|it| !it.is_blank()).map(|it| it.text.as_str());
         let replies = lines.iter().filter(|it| codes::looks_like_reply(&it.text)).map(|it| it.text.as_str());
         one_line(replies.take(3)).or_else(|| one_line(words.take(40)))
     };
-    let addresses = fields.headers.all("X-Failed-Recipients").flat_map(|it| pattern.captures_iter(it));
-    addresses
-        .filter_map(|it| Some(it.name("addr")?.as_str().to_owned()))
-        .map(|address| Found { address, reason: said(), ..Found::default() })
-        .collect()
+    let named = fields.headers.all("X-Failed-Recipients").flat_map(addresses);
+    named.map(|(address, _)| Found { address, reason: said(), ..Found::default() }).collect()
 }
 
 /// The failed recipients, as far as they can be told; `None` if this is no bounce.
@@ -84,11 +80,11 @@ fn certainty(lines: &[Line], seen: &Seen, fields: Fields<'_>) -> Option<Certaint
     let sender = has(Sign::Daemon) || null_path(fields);
     let subject = has(Sign::Subject) || has(Sign::DelayedSubject);
     let sentence = has(Sign::Sentence) || has(Sign::Delayed);
-    let reply = lines.iter().take(LINE_LIMIT).any(|it| codes::looks_like_reply(&it.text));
-    let sum = points(subject, 2) + points(sentence, 2) + points(has(Sign::Hint), 1) + points(reply, 2);
+    let sum = points(subject, 2) + points(sentence, 2) + points(has(Sign::Hint), 1);
+    let reply = || lines.iter().take(LINE_LIMIT).any(|it| codes::looks_like_reply(&it.text));
     // Nobody writes letters as MAILER-DAEMON.
     let enough = if squeeze(fields.from).contains("mailerdaemon") { 1 } else { 2 };
-    if sender && sum >= enough {
+    if sender && (sum >= enough || reply()) {
         Some(Certainty::Bounce)
     } else if subject && sentence {
         Some(Certainty::IfSomeoneFailed)
@@ -107,7 +103,6 @@ fn null_path(fields: Fields<'_>) -> bool {
 /// Addresses of the fields, lower-cased, with how much they speak against being the failed one: a
 /// daemon does not fail itself, but an author may have written to himself.
 fn own_addresses(fields: Fields<'_>) -> Vec<(String, i32)> {
-    let Some(pattern) = address_pattern() else { return Vec::new() };
     let against = |name: &str| match name.to_ascii_lowercase().as_str() {
         "from" | "reply-to" | "sender" => Some(5),
         "to" | "return-path" | "x-original-to" | "delivered-to" | "errors-to" => Some(3),
@@ -115,8 +110,7 @@ fn own_addresses(fields: Fields<'_>) -> Vec<(String, i32)> {
     };
     let fields = fields.headers.iter().filter_map(|it| Some((against(&it.name)?, &it.value)));
     fields
-        .flat_map(|(against, value)| pattern.captures_iter(value).map(move |it| (against, it)))
-        .filter_map(|(against, it)| Some((it.name("addr")?.as_str().to_lowercase(), against)))
+        .flat_map(|(against, value)| addresses(value).into_iter().map(move |(it, _)| (it.to_lowercase(), against)))
         .collect()
 }
 
@@ -137,13 +131,11 @@ struct Weighing<'a> {
 
 impl Weighing<'_> {
     fn candidates(&self) -> Vec<Candidate> {
-        let Some(pattern) = address_pattern() else { return Vec::new() };
         let mut candidates = Vec::new();
         for (number, line) in self.lines.iter().enumerate() {
-            for captures in pattern.captures_iter(&line.text).take(50) {
-                let Some(address) = captures.name("addr") else { continue };
-                let address = address.as_str().trim_matches(['\'', '`', '*', '|', '.']).to_owned();
-                let before = captures.get(0).and_then(|it| line.text.get(..it.start())).unwrap_or_default();
+            for (address, at) in addresses(&line.text).into_iter().take(50) {
+                let address = address.trim_matches(['\'', '`', '*', '|', '.']).to_owned();
+                let before = line.text.get(..at).unwrap_or_default();
                 let weight = self.weight(number, line, &address, before);
                 let heads = line.text.starts_with(&format!("<{address}>:"));
                 candidates.push(Candidate { line: number, address, weight, heads });

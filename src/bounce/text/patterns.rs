@@ -1,21 +1,30 @@
 //! Lists of regular expressions that are mostly asked whether any of them matches at all.
 //!
 //! One expression that stands for the whole list answers that in one pass; only then is each tried
-//! for its groups, and compiled when it is first needed.
+//! for its groups, and compiled when it is first needed. Expressions see octets: letters beyond
+//! ASCII are literal, classes and case are ASCII's. That keeps their automata small, and folded
+//! lines need no more.
 
 use std::sync::OnceLock;
 
-use regex::{Captures, Regex, RegexBuilder};
+use regex::bytes::{Captures, Regex, RegexBuilder};
+
+/// A character beyond ASCII that an address may hold: letters, not the punctuation of prose, which
+/// begins with E2, E3 80 or EF in UTF-8.
+const LETTER: &str = r"[\xc3-\xe1\xe4-\xee\xf0][\x80-\xbf]+|\xe3[\x81-\x83][\x80-\xbf]";
+const HOST: &str = r"(?P<host>[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?|\[[0-9a-f.:]+\])";
 
 /// An address: quoted or bare local part; an ASCII domain first, so that glued Chinese prose ends it.
-const ADDRESS: &str = concat!(
-    r#"(?P<addr>(?-i:(?:"[^"\n]+"|[^\s<>()\[\]{},;:"“”「」《》【】，。；@]+)@"#,
-    r"(?:\[[0-9A-Fa-f.:]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+|",
-    // Letters beyond ASCII by range, which compiles far faster than \p{L}.
-    r"[A-Za-z0-9_\x{c0}-\x{1fff}\x{3040}-\x{d7ff}\x{f900}-\x{fdff}\x{20000}-\x{3ffff}-]+",
-    r"(?:\.[A-Za-z0-9_\x{c0}-\x{1fff}\x{3040}-\x{d7ff}\x{f900}-\x{fdff}\x{20000}-\x{3ffff}-]+)+|[A-Za-z0-9_-]+)))"
-);
-const HOST: &str = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f.:]+\])";
+fn address() -> String {
+    let letter = format!("[a-z0-9_-]|{LETTER}");
+    format!(
+        concat!(
+            r#"(?P<addr>(?:"[^"\n]+"|(?:[^\x00-\x20<>()\[\]{{}},;:"@\x7f-\xff]|{})+)@"#,
+            r"(?:\[[0-9a-f.:]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)+|(?:{})+(?:\.(?:{})+)+|[a-z0-9_-]+))"
+        ),
+        LETTER, letter, letter
+    )
+}
 
 /// A list of patterns; earlier ones are preferred.
 #[derive(Debug, Default)]
@@ -35,11 +44,12 @@ impl AnyOf {
     /// the tests ask `wrong` about.
     pub(super) fn new(patterns: &[String]) -> Self {
         let sources: Vec<String> = patterns.iter().map(|it| expand(it)).collect();
-        let nameless = Regex::new(r"\(\?P<[a-z]+>").ok();
-        let alternatives = sources.iter().map(|it| format!("(?:{it})")).collect::<Vec<_>>().join("|");
-        let alternatives =
-            nameless.map_or(alternatives.clone(), |it| it.replace_all(&alternatives, "(?:").into_owned());
-        let together = if sources.is_empty() { None } else { build(&alternatives).ok() };
+        let together = match sources.as_slice() {
+            [] => None,
+            sources => {
+                build(&nameless(&sources.iter().map(|it| format!("(?:{it})")).collect::<Vec<_>>().join("|"))).ok()
+            }
+        };
         let each = sources.into_iter().map(|source| Pattern { source, compiled: OnceLock::new() }).collect();
         Self { together, each }
     }
@@ -49,7 +59,7 @@ impl AnyOf {
     }
 
     pub(super) fn is_match(&self, text: &str) -> bool {
-        self.together.as_ref().is_some_and(|it| it.is_match(text))
+        self.together.as_ref().is_some_and(|it| it.is_match(text.as_bytes()))
     }
 
     /// The number of the first pattern that matches, and what it caught.
@@ -57,20 +67,21 @@ impl AnyOf {
         if !self.is_match(text) {
             return None;
         }
-        self.patterns().enumerate().find_map(|(number, it)| Some((number, it.captures(text)?)))
+        self.patterns().enumerate().find_map(|(number, it)| Some((number, it.captures(text.as_bytes())?)))
     }
 
-    /// The first thing that `wanted` makes of what a pattern caught.
-    pub(super) fn find<T>(&self, text: &str, mut wanted: impl FnMut(&Captures<'_>) -> Option<T>) -> Option<T> {
+    /// The first group of that name whose text is `wanted`.
+    pub(super) fn find(&self, text: &str, name: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
         if !self.is_match(text) {
             return None;
         }
-        self.patterns().find_map(|it| wanted(&it.captures(text)?))
+        let caught = |it: &Regex| Some(group(&it.captures(text.as_bytes())?, name)?.trim().to_owned());
+        self.patterns().filter_map(caught).find(|it| wanted(it))
     }
 
     /// The text of one named group, of the first pattern that has caught it.
     pub(super) fn group(&self, text: &str, name: &str) -> Option<String> {
-        self.find(text, |it| Some(it.name(name)?.as_str().trim().to_owned()))
+        self.find(text, name, |_| true)
     }
 
     /// Each pattern that compiles.
@@ -90,16 +101,57 @@ impl AnyOf {
     }
 }
 
+/// The text of a named group; octets that are no UTF-8 are replaced.
+pub(super) fn group(captures: &Captures<'_>, name: &str) -> Option<String> {
+    Some(String::from_utf8_lossy(captures.name(name)?.as_bytes()).into_owned())
+}
+
+/// Every address in a piece of text, and where it begins there.
+pub(super) fn addresses(text: &str) -> Vec<(String, usize)> {
+    static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern = PATTERN.get_or_init(|| build(&address()).ok());
+    if !text.contains('@') {
+        return Vec::new();
+    }
+    let found = pattern.iter().flat_map(|it| it.find_iter(text.as_bytes()));
+    found.map(|it| (String::from_utf8_lossy(it.as_bytes()).into_owned(), it.start())).collect()
+}
+
 fn build(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).case_insensitive(true).size_limit(16 << 20).build()
+    RegexBuilder::new(pattern).unicode(false).case_insensitive(true).size_limit(16 << 20).build()
 }
 
 fn expand(pattern: &str) -> String {
-    pattern.replace("{addr}", ADDRESS).replace("{host}", HOST).replace("{list}", "(?P<list>.*)")
+    pattern.replace("{addr}", &address()).replace("{host}", HOST).replace("{list}", "(?P<list>.*)")
 }
 
-/// Every address in a piece of text, by the same pattern as `{addr}`.
-pub(super) fn address_pattern() -> Option<&'static Regex> {
-    static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
-    PATTERN.get_or_init(|| Regex::new(ADDRESS).ok()).as_ref()
+/// A name may stand only once in an expression.
+fn nameless(pattern: &str) -> String {
+    let mut pieces = pattern.split("(?P<");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        out.push_str("(?:");
+        out.push_str(piece.split_once('>').map_or(piece, |(_, rest)| rest));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_end_where_prose_begins() {
+        for (text, wanted) in [
+            ("发送给 wang@example.org的邮件", "wang@example.org"),
+            ("收件人：<Wang.Li+x=1@Example.ORG>，", "Wang.Li+x=1@Example.ORG"),
+            ("\"a b\"@example.org.", "\"a b\"@example.org"),
+            ("用户@例子.中国 不存在", "用户@例子.中国"),
+            ("“wang@[192.0.2.1]”", "wang@[192.0.2.1]"),
+        ] {
+            let found: Vec<String> =
+                addresses(&super::super::lines::fold(text)).into_iter().map(|(it, _)| it).collect();
+            assert_eq!(found, [wanted], "{text}");
+        }
+    }
 }

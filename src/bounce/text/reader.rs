@@ -1,8 +1,6 @@
 //! From a message to its reading: marks, the claimed format's reading, what is missing from
 //! elsewhere (fields, a feedback link, the general reader), and all of it in the reading's form.
 
-use regex::Captures;
-
 use super::{
     Particulars, TextReading, TextRecipient, codes,
     descriptor::Format,
@@ -11,7 +9,7 @@ use super::{
     lines::{self, Line},
     marks::{Fields, Marks, Seen, Sign},
     original, particulars,
-    patterns::address_pattern,
+    patterns::addresses,
     shared::{Shared, SharedPatterns},
 };
 use crate::{
@@ -215,9 +213,9 @@ impl Spoken<'_> {
     }
 
     fn remote_mta(&self, words: &str) -> Option<String> {
-        let named = |it: &Captures<'_>| Some(it.name("host")?.as_str().to_owned()).filter(|it| it.contains(['.', ':']));
-        let of_format = self.format.and_then(|it| it.patterns().remote_mta.find(words, named));
-        of_format.or_else(|| self.formats.shared.remote_mta.find(words, named))
+        let named = |it: &str| it.contains(['.', ':']);
+        let of_format = self.format.and_then(|it| it.patterns().remote_mta.find(words, "host", named));
+        of_format.or_else(|| self.formats.shared.remote_mta.find(words, "host", named))
     }
 
     fn remote_mta_row(&self) -> Option<String> {
@@ -246,7 +244,7 @@ fn mailbox(name: &str, bare: bool, fields: Fields<'_>) -> Option<Mailbox> {
     if name.contains('@') || !bare {
         return Mailbox::parse(name);
     }
-    let from = Mailbox::parse(address_pattern()?.captures(fields.from)?.name("addr")?.as_str())?;
+    let from = Mailbox::parse(&addresses(fields.from).into_iter().next()?.0)?;
     Mailbox::parse(&format!("{name}@{}", from.domain()))
 }
 

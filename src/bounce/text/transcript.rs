@@ -3,7 +3,7 @@
 //! `... while talking to HOST:`, `>>> RCPT To:<a@b>`, `<<< 550 …`, and the program's own line
 //! `550 5.1.1 <a@b>... User unknown` after them.
 
-use super::{codes, lines::Line, patterns::address_pattern};
+use super::{codes, lines::Line, patterns::addresses};
 
 /// What a transcript says of one address, or of all.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ fn own_line(found: &mut Transcript, text: &str) {
 }
 
 fn address(text: &str) -> Option<String> {
-    Some(address_pattern()?.captures(text)?.name("addr")?.as_str().to_owned())
+    addresses(text).into_iter().next().map(|(it, _)| it)
 }
 
 fn after<'t>(text: &'t str, words: &str) -> Option<&'t str> {
