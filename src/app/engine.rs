@@ -2,14 +2,17 @@
 //!
 //! Here the clock is read and evidence is asked for; nothing is sent and no mailbox is touched.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::{
     bounce::{self, Action, Bounce, Original, Recognition},
-    config::Config,
+    config::{self, Config},
     diagnosis::{Catalogue, Diagnosis, home_of},
     evidence::{self, Finding, dns::Resolver},
     journal::{self, Journal, JournalEntry, Recording},
@@ -65,13 +68,19 @@ pub enum StartError {
     Journal(#[from] journal::Error),
 }
 
+/// The administrator's own files, as `check` reads them too.
+fn overlay(directory: &Path, ending: &str) -> Result<Vec<(String, String)>, StartError> {
+    let path = directory.to_owned();
+    config::overlay(directory, &[ending]).map_err(|source| StartError::Directory { path, source })
+}
+
 impl Engine {
     /// Loads catalogue and texts with the administrator's overlays. Opens no connection.
     pub fn new(config: Config, journal: Journal) -> Result<Self, StartError> {
-        let rules = super::overlay::files(&config.rules_dir, "toml")?;
+        let rules = overlay(&config.rules_dir, ".toml")?;
         let rules: Vec<(&str, &str)> = rules.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         let catalogue = Catalogue::with_overlay(&rules)?;
-        let own = config.templates.as_deref().map(super::overlay::tree).transpose()?.unwrap_or_default();
+        let own = config.templates.as_deref().map(|it| overlay(it, ".md")).transpose()?.unwrap_or_default();
         let texts = Texts::with_overlay(own).map_err(StartError::Texts)?;
         let resolver = config
             .evidence

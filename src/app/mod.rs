@@ -9,7 +9,6 @@ mod engine;
 mod health;
 mod notify;
 mod once;
-mod overlay;
 mod post;
 mod sent;
 mod watch;

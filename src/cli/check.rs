@@ -162,7 +162,7 @@ fn knowledge(report: &mut Report<'_>, config: &Config) {
     }
     let files = match &config.templates {
         None => Ok(Vec::new()),
-        Some(directory) => config::overlay(directory, &[".md", ".html"]),
+        Some(directory) => config::overlay(directory, &[".md"]),
     };
     match files {
         Err(error) => report.error("texts", &error.to_string(), Exit::Configuration),

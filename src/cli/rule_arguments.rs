@@ -1,6 +1,6 @@
 //! Arguments of `rules list|show|test`, and which catalogue they look into; `rules` does the rest.
 
-use std::{io, path::PathBuf};
+use std::{fs::File, io, path::PathBuf};
 
 use super::{Cli, Exit, Failure, Format, Terminal, diagnose::country, rules};
 use crate::{
@@ -48,7 +48,8 @@ enum Command {
 }
 
 pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let config = if cli.config.exists() && args.rules_dir.is_none() {
+    // A configuration that this user may not read is the service's, not theirs.
+    let config = if args.rules_dir.is_none() && File::open(&cli.config).is_ok() {
         Some(config::load(&cli.config, Secrets::Skip)?)
     } else {
         None

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn fingerprints_are_sha_256() {
-        assert_eq!(fingerprint(&"AB:".repeat(32).trim_end_matches(':').to_owned()), Ok([0xab; 32]));
+        assert_eq!(fingerprint("AB:".repeat(32).trim_end_matches(':')), Ok([0xab; 32]));
         assert!(fingerprint("ab").is_err() && fingerprint(&"é".repeat(32)).is_err());
     }
 }
