@@ -40,7 +40,7 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
         ([case, ..], 1) => single(frame, case, others),
         ([first, ..], _) => several(frame, first, subjects, others, limits),
     };
-    page.language = frame.tag.to_owned();
+    frame.tag.clone_into(&mut page.language);
     if !failed.is_empty() && !delayed.is_empty() {
         let facts = frame.common(None).with_counts(delayed.len(), 0);
         page.notes.extend(frame.blocks("still trying", &Conditions::default(), &facts));
@@ -251,14 +251,13 @@ fn several(frame: &Frame<'_>, first: &Case<'_>, entries: &[Entry<'_>], others: u
     for ((acts, ..), members) in groups.into_iter().take(limits.groups) {
         let mut blocks = group(frame, &members, limits.names);
         let label = frame.line(&move_name(acts), &holding, &facts);
-        match page.moves.last_mut().filter(|it| it.acts == acts) {
-            Some(last) => last.blocks.append(&mut blocks),
-            None => {
-                if acts == Acts::OwnAdmin {
-                    blocks.splice(0..0, frame.blocks("administrator", &first.conditions, &facts));
-                }
-                page.moves.push(Move::new(frame, label, acts, blocks));
+        if let Some(last) = page.moves.last_mut().filter(|it| it.acts == acts) {
+            last.blocks.append(&mut blocks);
+        } else {
+            if acts == Acts::OwnAdmin {
+                blocks.splice(0..0, frame.blocks("administrator", &first.conditions, &facts));
             }
+            page.moves.push(Move::new(frame, label, acts, blocks));
         }
     }
     if unnamed > 0 {
@@ -273,7 +272,7 @@ fn several(frame: &Frame<'_>, first: &Case<'_>, entries: &[Entry<'_>], others: u
 /// One paragraph for the recipients that failed for one cause.
 fn group(frame: &Frame<'_>, members: &[&Entry<'_>], named: usize) -> Vec<Block> {
     let Some(first) = members.first().map(|it| frame.case(it)) else { return Vec::new() };
-    let names: Vec<String> = members.iter().take(named).map(|it| frame.named(it)).collect();
+    let names: Vec<String> = members.iter().take(named).map(|it| Frame::named(it)).collect();
     let more = members.len() - names.len();
     let facts = first.facts.clone().with_counts(members.len(), 0).with_recipients(names, more);
     let mut holding = first.conditions.clone();

@@ -24,10 +24,10 @@ pub(super) fn stations(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Station> {
     let at_mailbox = knowledge.stops_at_mailbox.contains(cause);
     let in_house = case.conditions.holds("own side");
     let at_our_server = diagnosis.family == Family::Submission && said_by_ours;
-    let names = match in_house {
-        true => &["station you", "station our server", "station mailbox"][..],
-        false => &["station you", "station our server", "station their server", "station mailbox"][..],
-    };
+    let mut names = vec!["station you", "station our server", "station their server", "station mailbox"];
+    if in_house {
+        names.remove(2);
+    }
     let stop = match (at_mailbox, at_our_server || in_house) {
         (true, _) => names.len() - 1,
         (false, true) => 1,

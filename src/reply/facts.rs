@@ -119,6 +119,8 @@ pub(super) struct Facts {
     pub(super) sent_at_offset: Option<String>,
     pub(super) failed_at_offset: Option<String>,
     pub(super) reply: Option<String>,
+    /// The reply, if it is their server's and not a summary of ours.
+    pub(super) their_reply: Option<String>,
     pub(super) status: Option<String>,
     pub(super) cause: Option<String>,
     pub(super) rule: Option<String>,

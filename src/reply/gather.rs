@@ -53,8 +53,8 @@ impl<'a> Frame<'a> {
         let (report, diagnosis) = (&finding.report, &finding.diagnosis);
         let mut facts = self.common(Some(bounce));
         let mut holding = Conditions::default();
-        self.name_recipient(&mut facts, &mut holding, bounce, finding, typed);
-        self.add_sizes(&mut facts, &mut holding, bounce, finding);
+        Self::name_recipient(&mut facts, &mut holding, bounce, finding, typed);
+        Self::add_sizes(&mut facts, &mut holding, bounce, finding);
         self.add_times(&mut facts, &mut holding, bounce, finding);
         self.add_reputation(&mut facts, &mut holding, finding);
         let domain = report.final_recipient.domain();
@@ -98,20 +98,13 @@ impl<'a> Frame<'a> {
     }
 
     /// Only the name under which a recipient is shown.
-    pub(super) fn named(&self, entry: &Entry<'_>) -> String {
+    pub(super) fn named(entry: &Entry<'_>) -> String {
         let (mut facts, mut holding) = (Facts::default(), Conditions::default());
-        self.name_recipient(&mut facts, &mut holding, entry.bounce, entry.finding, &entry.typed);
+        Self::name_recipient(&mut facts, &mut holding, entry.bounce, entry.finding, &entry.typed);
         facts.recipient()
     }
 
-    fn name_recipient(
-        &self,
-        facts: &mut Facts,
-        holding: &mut Conditions,
-        bounce: &Bounce,
-        finding: &Finding,
-        typed: &Typed,
-    ) {
+    fn name_recipient(facts: &mut Facts, holding: &mut Conditions, bounce: &Bounce, finding: &Finding, typed: &Typed) {
         let report = &finding.report;
         let failed = &report.final_recipient;
         let known = typed.contains(failed);
@@ -129,7 +122,7 @@ impl<'a> Frame<'a> {
         holding.set("forwarded", !known && (listed || report.original_recipient.is_some()));
     }
 
-    fn add_sizes(&self, facts: &mut Facts, holding: &mut Conditions, bounce: &Bounce, finding: &Finding) {
+    fn add_sizes(facts: &mut Facts, holding: &mut Conditions, bounce: &Bounce, finding: &Finding) {
         let original = bounce.original.as_ref();
         let limit = finding.diagnosis.facts.size_limit.filter(|it| *it > 0);
         // A size below the limit is not what was refused: say nothing of it.
@@ -237,6 +230,7 @@ impl<'a> Frame<'a> {
         holding.set("likely", finding.diagnosis.confidence == Confidence::Likely);
         holding.set("guess", finding.diagnosis.confidence == Confidence::Guess);
         holding.set("our words", speaker(bounce, finding, &self.plan.addressee) == Speaker::Ours);
+        facts.their_reply = facts.reply.clone().filter(|_| !holding.holds("our words"));
         let brand = self.brand(finding.report.final_recipient.domain());
         facts.server =
             Some(brand.filter(|_| !holding.holds("our words")).unwrap_or_else(|| self.line("server", holding, facts)));
@@ -265,12 +259,11 @@ pub(super) fn typed_addresses(bounce: &Bounce, plan: &ReplyPlan) -> Typed {
     let mut typed = Typed::default();
     typed.insert(&plan.addressee);
     bounce.recipients.iter().filter_map(|it| it.original_recipient.as_ref()).for_each(|it| typed.insert(it));
-    match bounce.original.as_ref().filter(|it| !it.to.is_empty()) {
-        Some(original) => original.to.iter().for_each(|it| typed.insert(it)),
-        None => {
-            let bare = bounce.recipients.iter().filter(|it| it.original_recipient.is_none());
-            bare.for_each(|it| typed.insert(&it.final_recipient));
-        }
+    let listed = bounce.original.iter().flat_map(|it| &it.to);
+    listed.for_each(|it| typed.insert(it));
+    if bounce.original.as_ref().is_none_or(|it| it.to.is_empty()) {
+        let bare = bounce.recipients.iter().filter(|it| it.original_recipient.is_none());
+        bare.for_each(|it| typed.insert(&it.final_recipient));
     }
     typed
 }
@@ -284,7 +277,8 @@ fn reverse_name(ip: IpAddr) -> String {
         }
         IpAddr::V6(it) => {
             let nibbles = it.octets().into_iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
-            nibbles.map(|it| format!("{it:x}.")).collect::<String>() + "ip6.arpa."
+            let labels: Vec<String> = nibbles.map(|it| format!("{it:x}")).collect();
+            format!("{}.ip6.arpa.", labels.join("."))
         }
     }
 }

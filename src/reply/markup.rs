@@ -4,6 +4,8 @@
 //! `` `code` ``, an empty line between paragraphs. Values that a template emits are fenced by
 //! private-use characters, so that nothing from outside can become a mark.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::{safe, spacing};
@@ -162,10 +164,12 @@ pub(super) fn text(blocks: &[Block]) -> String {
             }
             Block::Steps(steps) => {
                 for (number, step) in (1..).zip(steps) {
-                    out.push_str(&format!("{number}. {}\n", run_text(step)));
+                    let _ = writeln!(out, "{number}. {}", run_text(step));
                 }
             }
-            Block::PassOn(runs) => out.push_str(&format!("  {}\n", run_text(runs))),
+            Block::PassOn(runs) => {
+                let _ = writeln!(out, "  {}", run_text(runs));
+            }
         }
     }
     out

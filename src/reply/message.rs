@@ -3,6 +3,8 @@
 //! Written by hand and not by lettre's builder, because every byte must follow from the input:
 //! the journal keeps these bytes, and a second rendering of the same row gives the same mail.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -29,7 +31,9 @@ pub(super) fn build(
         .or_else(|| mark::message_id(&identity, "localhost"))
         .unwrap_or_else(|| unreachable!("hexadecimal digits at localhost are a Message-ID"));
     let name = settings.from_name.clone().unwrap_or_else(|| own_name(texts, settings, plan, now));
-    let boundary = format!("=_wb_{}", hex(&Sha256::digest(message_id.to_string().as_bytes())[..12]));
+    let digest = Sha256::digest(message_id.to_string().as_bytes());
+    // "=_" occurs in no base64 (RFC 2045 §6.7), so the boundary cannot stand in a body.
+    let boundary = format!("=_wb_{}", base64(&digest[..12]).replace(['+', '/'], "_"));
     let language: Vec<&str> = plan.languages.iter().take(2).map(crate::mail::Language::as_str).collect();
 
     let mut out = String::with_capacity(rendered.text.len() * 2 + rendered.html.len() * 2);
@@ -47,7 +51,7 @@ pub(super) fn build(
     header("Subject", &encoded_words(&safe::line(&rendered.subject, 300), "Subject: ".len()));
     header("Date", &now.to_zoned_datetime(settings.timezone.clone()).strftime("%a, %d %b %Y %H:%M:%S %z").to_string());
     header("Message-ID", &message_id.to_string());
-    // RFC 3834 §3.1.5: In-Reply-To is exactly the message answered to; RFC 5322 §3.6.4: References
+    // RFC 3834 §3.1.6: In-Reply-To is exactly the message answered to; RFC 5322 §3.6.4: References
     // are its references and then itself.
     if let Some(original) = plan.in_reply_to.as_ref().filter(|it| it.as_str().is_ascii()) {
         header("In-Reply-To", &original.to_string());
@@ -64,11 +68,11 @@ pub(super) fn build(
     header("Content-Type", &format!("multipart/alternative;\r\n boundary=\"{boundary}\""));
     out.push_str("\r\n");
     for (kind, body) in [("plain", &rendered.text), ("html", &rendered.html)] {
-        out.push_str(&format!("--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"));
+        let _ = write!(out, "--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n");
         out.push_str("Content-Transfer-Encoding: base64\r\n\r\n");
         out.push_str(&base64_lines(body.replace('\n', "\r\n").as_bytes()));
     }
-    out.push_str(&format!("--{boundary}--\r\n"));
+    let _ = write!(out, "--{boundary}--\r\n");
     Reply { message_id, to: to.clone(), bytes: out.into_bytes() }
 }
 
@@ -155,10 +159,6 @@ fn base64(bytes: &[u8]) -> String {
         }
     }
     out
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ fn compose(
         })
         .collect();
     let subject = pages.first().map(|it| it.subject.clone()).unwrap_or_default();
-    Rendered { subject, text: page::text(&pages), html: page::html(texts, &pages) }
+    Rendered { subject, text: page::text(&pages), html: page::html(&pages) }
 }
 
 /// A plan for showing an explanation without policy: to whoever wrote the original, in these

@@ -52,6 +52,6 @@ mod tests {
         assert_eq!(words(size_tenths(7_400_000), 7_400_000), "7.1 MB");
         assert_eq!(words(file_tenths(40_000), 40_000), "40 KB");
         assert_eq!(room_tenths(100_000), 0);
-        assert_eq!(room_tenths(u64::MAX) > 0, true);
+        assert!(room_tenths(u64::MAX) > 0);
     }
 }

@@ -101,6 +101,10 @@ impl Texts {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
         environment.set_syntax(syntax());
+        environment.add_filter("upper_first", |text: String| {
+            let mut characters = text.chars();
+            characters.next().map(|it| it.to_uppercase().chain(characters).collect::<String>()).unwrap_or_default()
+        });
         environment.set_formatter(|out, _, value| {
             if !value.is_none() {
                 out.write_str(&markup::fence(&value.to_string()))?;
@@ -281,16 +285,13 @@ impl Texts {
         self.environment.render_str(section.body, context).ok()
     }
 
-    /// A template of the frame's HTML, with escaping.
-    pub(super) fn html(&self, context: &Value) -> Result<String, minijinja::Error> {
+    /// The HTML of all pages: one template for all languages, with escaping.
+    pub(super) fn html(context: &Value) -> Result<String, minijinja::Error> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL * 50));
         environment.set_syntax(syntax());
-        let template = self
-            .overlay
-            .get("frame.html")
-            .map_or_else(|| catalogue::file("frame.html").unwrap_or_default(), String::as_str);
+        let template = catalogue::file("frame.html").unwrap_or_default();
         environment.render_named_str("frame.html", template, context)
     }
 }

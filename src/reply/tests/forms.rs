@@ -1,5 +1,7 @@
 //! The forms of an explanation: one recipient or several, failures and delays, asked for, followed up.
 
+use std::fmt::Write as _;
+
 use super::*;
 
 /// Renders for the author with a plan that `change` may alter.
@@ -14,7 +16,7 @@ fn in_both_languages(name: &str, findings: &[Finding], change: impl Fn(&mut Repl
     let mut all = String::new();
     for tag in LANGUAGES {
         let it = written(findings, &[tag], &change);
-        all += &format!("######## {tag}\nSubject: {}\n\n{}\n", it.subject, it.text);
+        let _ = writeln!(all, "######## {tag}\nSubject: {}\n\n{}", it.subject, it.text);
     }
     insta::assert_snapshot!(name, all);
 }
@@ -87,7 +89,7 @@ fn a_later_bounce_is_a_follow_up() {
 #[test]
 fn a_redirected_explanation_names_whom_it_was_for() {
     let it = written(&[specimen("mailbox_full")], &["zh-CN"], |plan, _| {
-        plan.redirect_to = Some(mailbox("admin@corp.example.cn"))
+        plan.redirect_to = Some(mailbox("admin@corp.example.cn"));
     });
     assert!(it.text.starts_with("【试运行】这份说明本来要发给 chen.jing@corp.example.cn，"), "{}", it.text);
     assert!(it.html.contains("本来要发给"));

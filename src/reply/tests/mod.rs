@@ -10,7 +10,7 @@ mod specimens;
 
 use specimens::*;
 
-use std::sync::LazyLock;
+use std::{fmt::Write as _, sync::LazyLock};
 
 use super::*;
 use crate::{
@@ -37,7 +37,7 @@ fn every_cause_reads_as_it_was_read_last() {
         for tag in LANGUAGES {
             for audience in [Audience::Author, Audience::Administrator] {
                 let it = explain(&specimen(cause), tag, audience);
-                all += &format!("######## {tag}, {audience:?}\nSubject: {}\n\n{}\n", it.subject, it.text);
+                let _ = writeln!(all, "######## {tag}, {audience:?}\nSubject: {}\n\n{}", it.subject, it.text);
             }
         }
         insta::assert_snapshot!(*cause, all);

@@ -3,6 +3,8 @@
 //!
 //! `WHYBOUNCED_WRITE=1 cargo test --lib rows` writes the table anew.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::diagnosis::{Catalogue, Home};
 
@@ -130,7 +132,7 @@ fn table() -> String {
         }
         let cells = [("zh-CN", Audience::Author), ("en", Audience::Author), ("zh-CN", Audience::Administrator)];
         let cells = cells.map(|(tag, audience)| cell(&it, tag, audience));
-        out += &format!("| {row} | `{words}` | `{}` | {} |\n", it.diagnosis.cause.as_str(), cells.join(" | "));
+        let _ = writeln!(out, "| {row} | `{words}` | `{}` | {} |", it.diagnosis.cause.as_str(), cells.join(" | "));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     out
