@@ -251,7 +251,7 @@ fn log(bounce_id: &str, recognition: &Recognition, findings: &[Finding], decisio
             );
         }
         Decision::Hold(reason, _) => {
-            tracing::info!(bounce_id, kind, cause, recipient_domain, ?reason, "recorded; held")
+            tracing::info!(bounce_id, kind, cause, recipient_domain, ?reason, "recorded; held");
         }
         Decision::Suppress(reasons) => {
             tracing::info!(bounce_id, kind, cause, recipient_domain, ?reasons, "recorded; nobody is answered");

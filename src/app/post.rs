@@ -129,7 +129,7 @@ pub(super) async fn attempt(
     let (id, number) = (due.id, due.attempt);
     match &attempt.delivery {
         Delivery::Accepted(reply) => {
-            tracing::info!(outbox_id = id, attempt = number, code = reply.code, "explanation handed over")
+            tracing::info!(outbox_id = id, attempt = number, code = reply.code, "explanation handed over");
         }
         Delivery::Deferred(stage, reply) => {
             tracing::warn!(
@@ -174,6 +174,6 @@ pub(super) async fn attempt(
 async fn may_be_cut(stop: &CancellationToken, body_started: &AtomicBool) {
     stop.cancelled().await;
     if body_started.load(Ordering::SeqCst) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

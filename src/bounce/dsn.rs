@@ -129,7 +129,7 @@ fn take(report: &mut Report, group: &mut Group, name: &str, value: &str) {
         "reporting-mta" => report.reporting_mta = report.reporting_mta.take().or_else(|| host(&value)),
         "arrival-date" => report.arrival_date = report.arrival_date.or_else(|| date(&value)),
         "original-envelope-id" | "x-original-envelope-id" => {
-            report.original_envelope_id = Some(value.trim().to_owned())
+            report.original_envelope_id = Some(value.trim().to_owned());
         }
         "x-postfix-sender" | "x-mailer-sender" | "x-sender" => report.sender = address(&value),
         "final-recipient" => group.final_recipient = Some(value),
@@ -242,7 +242,7 @@ fn unescape(text: &str) -> String {
                 out.push(character);
                 rest = tail;
             }
-            None => {
+            _ => {
                 out.push_str("\\x{");
                 rest = after;
             }

@@ -8,7 +8,7 @@ use super::{
     text::{self, TextReading, TextRecipient},
     why_not,
 };
-use crate::mail::{Mail, Mailbox, ReversePath};
+use crate::mail::{EnhancedStatusCode, Mail, Mailbox, ReversePath};
 
 /// What a message is. Total: whatever the bytes, there is an answer.
 #[must_use]
@@ -182,7 +182,7 @@ fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
         report.diagnostic = Some(said.clone());
         report.reply_code = report.reply_code.or(words.reply_code);
     }
-    if report.status.is_none_or(|it| it.says_nothing())
+    if report.status.is_none_or(EnhancedStatusCode::says_nothing)
         && let Some(status) = words.status.filter(|it| report.status.is_none_or(|own| own.class() == it.class()))
     {
         report.status = Some(status);

@@ -10,13 +10,11 @@ pub(super) fn other_report(mail: &Mail) -> Option<WhyNot> {
         "message/disposition-notification" | "message/global-disposition-notification" => {
             Some(WhyNot::DispositionNotification)
         }
-        kind if kind == "multipart/report" => {
-            match part.parameter("report-type").unwrap_or_default().to_ascii_lowercase().as_str() {
-                "feedback-report" => Some(WhyNot::FeedbackReport),
-                "disposition-notification" => Some(WhyNot::DispositionNotification),
-                _ => None,
-            }
-        }
+        "multipart/report" => match part.parameter("report-type").unwrap_or_default().to_ascii_lowercase().as_str() {
+            "feedback-report" => Some(WhyNot::FeedbackReport),
+            "disposition-notification" => Some(WhyNot::DispositionNotification),
+            _ => None,
+        },
         _ => None,
     })
 }

@@ -120,7 +120,7 @@ impl Catalogue {
         for (path, text) in files.iter().filter(|(path, _)| path.starts_with("codes/")) {
             let source = Source { name: path, text };
             for code in source.parse::<CodesForm>()?.code {
-                builder.add_code(code, source)?;
+                builder.add_code(&code, source)?;
             }
         }
         for (name, text) in overlay {
@@ -144,7 +144,7 @@ impl Catalogue {
             let source = Source { name, text };
             for form in source.parse::<OverlayForm>()?.rule {
                 let Some(rule) = self.rules.iter().rev().find(|it| it.id() == form.id.get_ref()) else { continue };
-                for failed in self.unproven_of(rule) {
+                if let Some(failed) = self.unproven_of(rule).into_iter().next() {
                     let at = form.samples.iter().find(|it| *it.get_ref() == failed.text);
                     let at = at.map_or_else(|| form.id.span(), toml::Spanned::span);
                     let (id, text, winner) = (rule.id(), failed.text, failed.decided_by);
@@ -297,7 +297,7 @@ impl Builder {
         Ok(())
     }
 
-    fn add_code(&mut self, form: CodeForm, source: Source<'_>) -> Result<(), CatalogueError> {
+    fn add_code(&mut self, form: &CodeForm, source: Source<'_>) -> Result<(), CatalogueError> {
         let code = form.code.get_ref();
         let cause = self.cause(&form.cause, source)?;
         let mut systems = Vec::new();

@@ -175,8 +175,8 @@ impl Catalogue {
         // queue's own words ("I'm not going to try again") they may be those very words.
         let least = if expired.level >= Level::Phrase { Level::SystemCode } else { Level::VaguePhrase };
         let told = |it: &Candidate<'_>| {
-            !(it.rule.rival || it.rule.level < least || self.is(it.rule, "expired"))
-                && !self.is(it.rule, CauseId::UNDETERMINED)
+            let says_more = !self.is(it.rule, "expired") && !self.is(it.rule, CauseId::UNDETERMINED);
+            says_more && !it.rule.rival && it.rule.level >= least
         };
         Some(candidates.iter().position(told).unwrap_or(first))
     }

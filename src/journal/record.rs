@@ -30,10 +30,7 @@ impl Journal {
         if let Some((id, decision)) = id_of(&mut tx, it.reference).await? {
             return Ok(done(it.reference, id, decision));
         }
-        let decision = match recheck(&mut tx, it, settings).await? {
-            Some(decision) => decision,
-            None => return Ok(Recording::Conflict),
-        };
+        let Some(decision) = recheck(&mut tx, it, settings).await? else { return Ok(Recording::Conflict) };
         let outbox = match (&decision, it.reply) {
             (Decision::Reply(plan), Some(reply)) => queue(&mut tx, it, plan, reply, "due").await?,
             (Decision::Hold(HoldReason::Breaker, plan), Some(reply)) => queue(&mut tx, it, plan, reply, "held").await?,

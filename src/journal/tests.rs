@@ -103,7 +103,7 @@ fn finding(recipient: &str) -> Finding {
 
 struct Desk {
     journal: Journal,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     settings: Settings,
     policy: policy::Settings,
     now: Timestamp,
@@ -116,7 +116,7 @@ impl Desk {
         let settings = super::Settings { url: url.into(), retain: SignedDuration::from_hours(24) };
         let journal = Journal::open(&settings, Access::Daemon).await.expect("a fresh journal");
         let now = Timestamp::from_second(1_790_000_000).expect("in range");
-        Self { journal, _directory: directory, settings, policy: self::settings(), now }
+        Self { journal, directory, settings, policy: self::settings(), now }
     }
 
     /// As the pipeline does it: history, decide, render, record, again on conflict.
@@ -195,7 +195,7 @@ async fn further_bounces_of_one_original_join_while_it_waits_and_follow_later() 
     desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
     desk.take("1:2", &bounce(2, "<m1@corp.example.cn>", "b@y.example"), "b@y.example").await;
     assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "it waits for more");
-    desk.now = desk.now + SignedDuration::from_secs(61);
+    desk.now += SignedDuration::from_secs(61);
     let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("one row for both");
     assert_eq!(due.reply.bytes, b"2 cases");
     desk.journal.finish(due.id, &accepted(), desk.now).await.expect("written");
@@ -236,7 +236,7 @@ async fn a_refusing_channel_ends_no_row_and_lets_one_probe() {
         desk.journal.finish(due.id, &refused, now).await.expect("written");
         now = now + SignedDuration::from_mins(wait) - SignedDuration::from_secs(1);
         assert!(desk.journal.claim_due(now).await.expect("claim").is_none(), "paused");
-        now = now + SignedDuration::from_secs(1);
+        now += SignedDuration::from_secs(1);
     }
     assert!(desk.journal.paused().await.expect("read").is_some());
 }
@@ -293,7 +293,7 @@ async fn a_second_daemon_and_a_damaged_file_are_refused_with_the_next_step() {
 async fn files_are_private_and_cursors_and_failures_are_kept() {
     use std::os::unix::fs::PermissionsExt as _;
     let desk = Desk::new().await;
-    let state = desk._directory.path().join("state");
+    let state = desk.directory.path().join("state");
     let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!((mode(&state), mode(&state.join("journal.db"))), (0o700, 0o600));
     let cursor = crate::mail::Cursor { uid_validity: 7, uid: 42 };

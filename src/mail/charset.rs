@@ -32,7 +32,7 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
     if has_form_of_gb18030(bytes) {
         return GB18030.decode_without_bom_handling(bytes).0.into_owned();
     }
-    labelled.filter(is_western).unwrap_or(WINDOWS_1252).decode_without_bom_handling(bytes).0.into_owned()
+    labelled.filter(|it| is_western(it)).unwrap_or(WINDOWS_1252).decode_without_bom_handling(bytes).0.into_owned()
 }
 
 /// The encoding a label names; the simplified Chinese ones as GB18030, which contains them all.
@@ -52,8 +52,8 @@ fn encoding(label: &str) -> Option<&'static Encoding> {
 }
 
 /// Single-byte encodings, in which every byte is valid: their label proves nothing.
-fn is_western(encoding: &&'static Encoding) -> bool {
-    ![GB18030, BIG5, EUC_JP, EUC_KR, SHIFT_JIS, ISO_2022_JP].contains(encoding) && encoding.is_single_byte()
+fn is_western(encoding: &'static Encoding) -> bool {
+    ![GB18030, BIG5, EUC_JP, EUC_KR, SHIFT_JIS, ISO_2022_JP].contains(&encoding) && encoding.is_single_byte()
 }
 
 /// An escape to JIS X 0208 or 0201 stands in the bytes (RFC 1468).

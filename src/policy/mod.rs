@@ -233,7 +233,6 @@ pub struct Settings {
 
 /// What the journal knows that bears on one bounce; gathered by `app` before `decide`.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts from the journal, not a state")]
 pub struct History {
     /// The original's Message-ID was recorded before (a forwarded or repeated bounce, a delay first).
     pub journal_knows_original: bool,

@@ -32,8 +32,8 @@ pub(super) fn grounds(
     if settings.proof == Proof::Verified {
         return grounds;
     }
-    let received = bounce.original.iter().flat_map(|it| &it.received);
-    grounds.extend(received.filter_map(|line| our_line(settings, line)).next().map(Ground::ReceivedByOurServer));
+    let mut received = bounce.original.iter().flat_map(|it| &it.received);
+    grounds.extend(received.find_map(|line| our_line(settings, line)).map(Ground::ReceivedByOurServer));
     if let Some(mta) = bounce.reporting_mta.as_deref().filter(|mta| is_our_host(settings, mta)) {
         grounds.push(Ground::ReportedByOurServer(mta.to_owned()));
     }
