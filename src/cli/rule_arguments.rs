@@ -36,7 +36,7 @@ enum Command {
     },
     /// Says which rule fires on a server's reply.
     Test {
-        /// The reply; `-` for one a line on standard input, optionally TEXT<TAB>SYSTEM.
+        /// The reply; `-` for one a line on standard input, optionally followed by a tab and the system.
         text: String,
         /// Who speaks.
         #[arg(long)]

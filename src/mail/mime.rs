@@ -487,11 +487,8 @@ mod tests {
         assert!(Mail::parse(deep.as_bytes()).parts().len() > 190);
         let nested = "Content-Type: message/rfc822\n\n".repeat(30_000);
         let mail = Mail::parse(nested.as_bytes());
-        let mut innermost = &mail;
-        while let Some(inner) = innermost.root().message() {
-            innermost = inner;
-        }
-        assert_eq!(innermost.depth(), MAX_DEPTH);
+        let levels = std::iter::successors(Some(&mail), |it| it.root().message());
+        assert_eq!(levels.last().map(Mail::depth), Some(MAX_DEPTH));
     }
 
     #[test]
