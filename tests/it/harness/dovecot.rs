@@ -1,11 +1,11 @@
 //! A real Dovecot: IMAP (plain, STARTTLS, implicit TLS), LMTP, SASL for Postfix, a master user.
 
-use std::{fmt::Write as _, net::SocketAddr, path::PathBuf};
+use std::{fmt::Write as _, net::SocketAddr, os::unix::net::UnixStream, path::PathBuf};
 
 use super::{
     Authority, Maildir, Scratch, free_address,
     process::{Process, command},
-    wait_until_open,
+    wait_for, wait_until_free, wait_until_open,
 };
 
 /// Every account's password.
@@ -79,9 +79,19 @@ impl Dovecot {
         }
     }
 
-    /// Ends it.
+    /// Ends it, and waits until all that it held is free.
     pub(crate) fn stop(&mut self) {
         self.process = None;
+        for address in [self.imap, self.imaps, self.lmtp] {
+            wait_until_free(address);
+        }
+        wait_for("the end of dovecot's own sockets", || self.sockets_are_dead().then_some(()));
+    }
+
+    /// Whether no process listens on the sockets that its parts talk through.
+    fn sockets_are_dead(&self) -> bool {
+        let files = std::fs::read_dir(self.scratch.path().join("run")).into_iter().flatten().flatten();
+        files.into_iter().all(|it| UnixStream::connect(it.path()).is_err())
     }
 
     /// An account's INBOX, as it lies on disk.

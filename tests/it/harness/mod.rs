@@ -48,7 +48,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// This process's own loopback address.
 pub(crate) fn address() -> IpAddr {
     let [_, a, b, c] = std::process::id().to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(127, a.max(1), b, c.clamp(1, 254)))
+    // A pid has 22 bits, and all of 127/8 is ours: no two processes share one.
+    IpAddr::V4(Ipv4Addr::new(127, a + 1, b, c))
 }
 
 /// An address on which nobody listens, and which no one else will be told.
@@ -112,6 +113,12 @@ fn wait<T>(patience: Duration, what: &str, mut answer: impl FnMut() -> Option<T>
 #[track_caller]
 fn wait_until_open(address: SocketAddr) {
     wait_for(&format!("a server on {address}"), || TcpStream::connect(address).ok());
+}
+
+/// Waits until nobody holds the port any more, so that a server can be started on it again.
+#[track_caller]
+fn wait_until_free(address: SocketAddr) {
+    wait_for(&format!("the end of whoever listens on {address}"), || TcpListener::bind(address).ok());
 }
 
 /// Whether these programs are installed and may be started. If not, the story is skipped, loudly;

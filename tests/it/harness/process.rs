@@ -6,16 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A running program. Dropped, it is asked to end, then made to.
+/// A running program, the first of a session. Dropped, it is asked to end, then made to; what it
+/// started and left behind is ended with it.
 pub(crate) struct Process {
     child: Child,
     name: String,
 }
 
-/// The command that starts `program`, ended when the calling thread ends.
+/// The command that starts `program` in a session of its own, ended when the calling thread ends.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "--"]).arg(program).stdin(std::process::Stdio::null());
+    let mut command = Command::new("setsid");
+    command.args(["setpriv", "--pdeathsig", "TERM", "--"]).arg(program).stdin(std::process::Stdio::null());
     command
 }
 
@@ -70,5 +71,8 @@ impl Drop for Process {
                 self.kill();
             }
         }
+        // Its children may outlive it for seconds, with the sockets that they inherited.
+        let group = format!("-{}", self.pid());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(std::process::Stdio::null()).status();
     }
 }
