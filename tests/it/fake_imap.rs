@@ -174,7 +174,7 @@ fn usual<'a>(
             let messages = lock().messages.clone();
             for (number, (uid, bytes)) in (1..).zip(messages).filter(|(_, it)| list.contains(&it.0)) {
                 let size = bytes.len();
-                let date = "17-Jul-2026 02:44:25 +0800";
+                let date = jiff::Timestamp::now().strftime("%d-%b-%Y %H:%M:%S +0000").to_string();
                 peer.send(format!("* {number} FETCH (UID {uid} RFC822.SIZE {size} INTERNALDATE \"{date}\""));
                 if command.contains("BODY.PEEK[]") {
                     peer.send(format!(" BODY[]<0> {{{size}}}\r\n"));

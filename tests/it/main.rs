@@ -13,6 +13,7 @@ mod hostile;
 mod imap;
 mod imap_quirks;
 mod lifecycle;
+mod mixed_mailboxes;
 mod oauth;
 mod outage;
 mod peer;
