@@ -14,6 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    chores,
     engine::{Engine, StartError},
     health::MailboxHealth,
     notify::{self, Heartbeat},
@@ -150,7 +151,7 @@ impl Generation {
         let engine = Arc::new(engine);
         let (sources, senders) = (CancellationToken::new(), CancellationToken::new());
         let mut hearts = Vec::new();
-        let posting = (0..post::SENDERS)
+        let mut posting: Vec<_> = (0..post::SENDERS)
             .map(|_| {
                 let heart = Heartbeat::new();
                 hearts.push(("outbox", heart.clone()));
@@ -158,6 +159,11 @@ impl Generation {
                 supervise("outbox", stop.clone(), move || post::post(Arc::clone(&engine), stop.clone(), heart.clone()))
             })
             .collect();
+        let chores = {
+            let (engine, stop) = (Arc::clone(&engine), senders.clone());
+            supervise("chores", stop.clone(), move || chores::keep_house(Arc::clone(&engine), stop.clone()))
+        };
+        posting.push(chores);
         let health: Vec<_> = engine.config.mailboxes.iter().map(|it| Arc::new(MailboxHealth::new(&it.name))).collect();
         let watching = engine
             .config

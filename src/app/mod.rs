@@ -4,6 +4,7 @@
 //! `post` the outbox's senders, `daemon` starts, supervises, reloads and stops them, `once` works
 //! everything off and ends. Only here is the clock read.
 
+mod chores;
 mod daemon;
 mod engine;
 mod health;

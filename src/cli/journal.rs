@@ -1,9 +1,9 @@
-//! `journal list|show`: looks into the journal, beside a running daemon or without one.
+//! `journal`: looks into it and works on it, beside a running daemon or without one.
 
 use clap::ValueEnum;
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Cli, Exit, Failure, Format, Terminal};
+use super::{Cli, Exit, Failure, Format, Terminal, journal_actions as actions};
 use crate::{
     config::{self, Secrets},
     journal::{Access, Error, Filter, Journal},
@@ -33,6 +33,14 @@ enum Command {
         #[arg(long, conflicts_with = "format")]
         eml: bool,
     },
+    /// Counts: causes, domains, days, what was answered and what not.
+    Stats(actions::StatsArgs),
+    /// Sends explanations again, or what a dry run or the breaker held, by the running daemon.
+    Retry(actions::RetryArgs),
+    /// Writes everything out, newest first.
+    Export(actions::ExportArgs),
+    /// Deletes personal data older than journal.retain now; the daemon does so by itself.
+    Prune(actions::PruneArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -108,7 +116,7 @@ enum StateWord {
 }
 
 /// A date, a time, or how long ago.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(ago) = config::duration(text) {
         let ago = jiff::SignedDuration::try_from(ago).map_err(|error| error.to_string())?;
         return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
@@ -123,10 +131,18 @@ pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exi
     let config = config::load(&cli.config, Secrets::Skip)?;
     let zone = &config.reply.timezone;
     super::block_on(async {
-        let journal = Journal::open(&config.journal, Access::Read).await.map_err(|error| failure(&error))?;
+        let access = match &args.command {
+            Command::List(_) | Command::Show { .. } | Command::Stats(_) | Command::Export(_) => Access::Read,
+            Command::Retry(_) | Command::Prune(_) => Access::Write,
+        };
+        let journal = Journal::open(&config.journal, access).await.map_err(|error| failure(&error))?;
         let result = match &args.command {
             Command::List(args) => list(&journal, args, zone, terminal).await,
             Command::Show { id, format, eml } => show(&journal, id, *format, *eml, zone, terminal).await,
+            Command::Stats(args) => actions::stats(&journal, args, zone, terminal).await,
+            Command::Retry(args) => actions::retry(&journal, args, terminal).await,
+            Command::Export(args) => actions::export(&journal, args, zone, terminal).await,
+            Command::Prune(args) => actions::prune(&journal, args, config.journal.retain, terminal).await,
         };
         journal.close().await;
         result

@@ -10,6 +10,7 @@ pub mod diagnose;
 mod exit;
 mod explain;
 mod journal;
+mod journal_actions;
 pub mod logging;
 mod manual;
 mod rule_arguments;

@@ -14,11 +14,13 @@ use crate::{
     policy::{self, Candidate, Failure, Gathering, Limit, Proof},
 };
 
-/// `message.proven`: how sure it was that the original is ours, when it was answered. What follows
-/// from an address, an inbox or a wish alone proves nothing about a later bounce.
-pub(super) const GROUNDED: i64 = 1;
+/// `message.proven`: how sure it was that the original is ours, when it was answered. A member's own
+/// inbox or wish: enough for an answer, and proof of nothing about a later bounce.
+pub(super) const PLAUSIBLE: i64 = 1;
+/// As above: by a server, a result or an id of ours.
+pub(super) const GROUNDED: i64 = 2;
 /// As above: found in Sent, or known to the journal in that way before.
-pub(super) const FOUND: i64 = 2;
+pub(super) const FOUND: i64 = 3;
 
 /// Rows that count as explanations given or owed; a dry run's do not.
 pub(super) const COUNTED: &str = "kind = 'explanation' AND state NOT IN ('dry_run')";

@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Error, Journal, Step,
-    database::{Tx, json, values},
+    database::{Database, Tx, json, values},
     history::before,
 };
 use crate::{
@@ -84,9 +84,13 @@ impl Journal {
         breaker(&mut self.database.read().await?).await
     }
 
-    /// Releases the breaker once it has been below its limit for an hour; the held rows fall due,
-    /// one after the other. True if it was released.
+    /// What is to be done now and then. Attempts of a daemon that is heard of no more are taken over
+    /// (PostgreSQL). The breaker is released once it has been below its limit for an hour; the held
+    /// rows fall due, one after the other. True if it was released.
     pub async fn tend(&self, settings: &policy::Settings, now: Timestamp) -> Result<bool, Error> {
+        if matches!(self.database, Database::Postgres { .. }) {
+            self.recover(now).await?;
+        }
         if self.breaker().await?.is_none() {
             return Ok(false);
         }

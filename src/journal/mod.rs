@@ -10,7 +10,7 @@
 //! open → recover                                   once, at start
 //! history → (decide, render) → record              each message; Conflict: from history again
 //! claim_due → body_started → finish                each attempt; body_started before DATA's body
-//! tend                                             now and then: the breaker
+//! tend, prune                                      now and then: breaker, leases; retention
 //! ```
 
 mod database;
@@ -18,9 +18,11 @@ mod error;
 mod history;
 mod memory;
 mod open;
+mod prune;
 mod read;
 mod record;
 mod send;
+mod stats;
 
 use std::{fs::File, sync::Arc};
 
@@ -39,6 +41,7 @@ use database::Database;
 
 pub use error::Error;
 pub use read::{Filter, Row, Story, StoryEntry, StoryReply};
+pub use stats::{Count, Stats, WouldAnswer};
 
 /// `[journal]`.
 #[derive(Clone, Debug)]

@@ -141,11 +141,11 @@ const COLUMNS: &str = "m.id AS id, m.reference_id AS reference_id, m.recorded AS
 impl Journal {
     /// One page of messages, newest first.
     pub async fn list(&self, filter: &Filter) -> Result<Vec<Row>, Error> {
-        let (conditions, values) = conditions(filter)?;
+        let Query { source, key, conditions, values } = Query::of(filter)?;
         let limit = if filter.limit == 0 { 50 } else { filter.limit };
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM message m LEFT JOIN outbox o ON o.id = m.outbox WHERE {conditions} \
-             ORDER BY m.id DESC LIMIT {limit}"
+            "SELECT {COLUMNS} FROM {source} LEFT JOIN outbox o ON o.id = m.outbox WHERE {} ORDER BY {key} DESC LIMIT {limit}",
+            conditions.join(" AND ")
         ));
         self.database.read().await?.rows(sql, values).await?.iter().map(list_row).collect()
     }
@@ -181,54 +181,93 @@ impl Journal {
     }
 }
 
-fn conditions(filter: &Filter) -> Result<(String, Vec<Value>), Error> {
-    let mut conditions = Vec::new();
-    let mut values: Vec<Value> = Vec::new();
-    let mut add = |condition: &str, value: Value| {
-        values.push(value);
-        conditions.push(condition.replace('?', &format!("${}", values.len())));
-    };
-    if let Some(since) = filter.since {
-        add("m.recorded >= ?", since.into());
+/// A filter as SQL. What it is read from and in which order is chosen so that the page's rows come
+/// off an index in their order, whether they are many or few.
+struct Query {
+    source: &'static str,
+    key: &'static str,
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Query {
+    fn of(filter: &Filter) -> Result<Self, Error> {
+        let mut it = Self { source: "message m", key: "m.id", conditions: Vec::new(), values: Vec::new() };
+        let text = |value: &Option<String>| value.as_deref().map(Value::from);
+        let findings = [
+            ("recipient", text(&filter.recipient)),
+            ("domain", text(&filter.domain.as_ref().map(|it| it.to_lowercase()))),
+            ("cause", text(&filter.cause)),
+        ];
+        for (column, value) in findings.into_iter().filter_map(|(column, value)| Some((column, value?))) {
+            it.finding(column, value, filter.person.is_none());
+        }
+        if let Some(person) = &filter.person {
+            it.add("m.author = ?", person.to_lowercase().into());
+        }
+        if let Some(since) = filter.since {
+            it.add("m.recorded >= ?", since.into());
+        }
+        if let Some(until) = filter.until {
+            it.add("m.recorded < ?", until.into());
+        }
+        if let Some(decision) = &filter.decision {
+            it.add("m.decision = ?", decision.as_str().into());
+        }
+        match filter.state {
+            // Nearly all are: they are met soon enough in the order of the list.
+            Some(State::Sent) => it.add("o.state = ?", "sent".into()),
+            Some(state) => {
+                let name = super::record::name(&state)?;
+                it.add("m.outbox IN (SELECT id FROM outbox WHERE state = ? AND state <> 'sent')", name.into());
+            }
+            None => {}
+        }
+        if let Some(text) = &filter.text {
+            let pattern = format!("%{}%", text.to_lowercase().replace(['\\', '%', '_'], ""));
+            it.add(
+                "(LOWER(COALESCE(m.subject, '')) || ' ' || COALESCE(m.author, '') || ' ' || LOWER(COALESCE(m.recipient, ''))) LIKE ?",
+                pattern.into(),
+            );
+        }
+        let timed = filter.since.is_some() || filter.until.is_some();
+        if timed && it.key == "m.id" && filter.person.is_none() {
+            // Off the index on times, or a page of long ago would be looked for from today backwards.
+            it.key = "m.recorded DESC, m.id";
+            if let Some(before) = filter.before {
+                it.add("(m.recorded, m.id) < (SELECT recorded, id FROM message WHERE id = ?)", before.into());
+            }
+        } else if let Some(before) = filter.before {
+            it.add(&format!("{} < ?", it.key), before.into());
+        }
+        if !filter.all {
+            it.conditions.push("m.kind <> 'not_a_bounce'".to_owned());
+        }
+        it.conditions.push("1 = 1".to_owned());
+        Ok(it)
     }
-    if let Some(until) = filter.until {
-        add("m.recorded < ?", until.into());
+
+    fn add(&mut self, condition: &str, value: Value) {
+        self.values.push(value);
+        self.conditions.push(condition.replace('?', &format!("${}", self.values.len())));
     }
-    if let Some(person) = &filter.person {
-        add("m.author = ?", person.to_lowercase().into());
+
+    /// The first condition on a finding leads, for its index ends in the message's id; each message
+    /// is taken once, by its first finding that fits.
+    fn finding(&mut self, column: &str, value: Value, may_lead: bool) {
+        if !may_lead || self.key != "m.id" {
+            self.add(&format!("EXISTS (SELECT 1 FROM finding g WHERE g.message = m.id AND g.{column} = ?)"), value);
+            return;
+        }
+        // CROSS JOIN tells SQLite to keep to this order.
+        (self.source, self.key) = ("finding f CROSS JOIN message m", "f.message");
+        self.conditions.push("m.id = f.message".to_owned());
+        self.add(&format!("f.{column} = ?"), value);
+        self.conditions.push(format!(
+            "NOT EXISTS (SELECT 1 FROM finding h WHERE h.message = f.message AND h.{column} = f.{column} \
+             AND h.position < f.position)"
+        ));
     }
-    if let Some(recipient) = &filter.recipient {
-        add("m.id IN (SELECT message FROM finding WHERE recipient = ?)", recipient.as_str().into());
-    }
-    if let Some(domain) = &filter.domain {
-        add("m.id IN (SELECT message FROM finding WHERE domain = ?)", domain.to_lowercase().into());
-    }
-    if let Some(cause) = &filter.cause {
-        add("m.id IN (SELECT message FROM finding WHERE cause = ?)", cause.as_str().into());
-    }
-    if let Some(decision) = &filter.decision {
-        add("m.decision = ?", decision.as_str().into());
-    }
-    if let Some(state) = &filter.state {
-        add("o.state = ?", super::record::name(state)?.into());
-    }
-    if let Some(text) = &filter.text {
-        let pattern = format!("%{}%", text.to_lowercase().replace(['\\', '%', '_'], ""));
-        add(
-            "(LOWER(COALESCE(m.subject, '')) || ' ' || COALESCE(m.author, '') || ' ' || LOWER(COALESCE(m.recipient, ''))) LIKE ?",
-            pattern.into(),
-        );
-    }
-    if let Some(before) = filter.before {
-        add("m.id < ?", before.into());
-    }
-    if !filter.all {
-        conditions.push("m.kind <> 'not_a_bounce'".to_owned());
-    }
-    if conditions.is_empty() {
-        conditions.push("1 = 1".to_owned());
-    }
-    Ok((conditions.join(" AND "), values))
 }
 
 fn state(text: Option<String>) -> Result<Option<State>, Error> {

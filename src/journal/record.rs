@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use super::{
     Error, Journal, JournalEntry, Recording, Step,
     database::{Tx, json, values},
-    history::{FOUND, GROUNDED, bounce_seen, sent_in_all, sent_to_person},
+    history::{FOUND, GROUNDED, PLAUSIBLE, bounce_seen, sent_in_all, sent_to_person},
     identity_hash,
     memory::check_breaker,
 };
 use crate::{
-    bounce::{Action, Bounce, Recognition},
+    bounce::{Action, Bounce, Envelope, NotABounce, Recognition, WhyNot},
     mail::{MessageId, MessageRef, Recorded, Role},
     policy::{self, Decision, Ground, HoldReason, ReplyPlan, Suppression},
     reply::Reply,
@@ -26,6 +26,8 @@ const DAEMON: &str = "whybounced";
 impl Journal {
     /// Commits one message with everything about it. Only its return lets the mailbox be touched.
     pub async fn record(&self, it: &JournalEntry<'_>, settings: &policy::Settings) -> Result<Recording, Error> {
+        let private = private(it);
+        let it = &JournalEntry { recognition: private.as_ref().unwrap_or(it.recognition), ..*it };
         let mut tx = self.database.write().await?;
         if let Some((id, decision)) = id_of(&mut tx, it.reference).await? {
             return Ok(done(it.reference, id, decision));
@@ -61,7 +63,6 @@ impl Journal {
         size: u64,
         now: Timestamp,
     ) -> Result<Recorded, Error> {
-        use crate::bounce::{Envelope, NotABounce, WhyNot};
         let nothing =
             NotABounce { because: WhyNot::Unreadable, forwarded_by: None, quoted: None, envelope: Envelope::default() };
         let content = super::content_hash(format!("{reference:?}").as_bytes());
@@ -86,6 +87,20 @@ impl Journal {
             tx.commit().await?;
         }
         Ok(Recorded::by_journal(reference.clone()))
+    }
+}
+
+/// What is no bounce in a member's own mailbox is nobody's business: only that it was seen is kept
+/// (`design.md` §3, *Privacy*).
+fn private(it: &JournalEntry<'_>) -> Option<Recognition> {
+    match (it.role, it.recognition) {
+        (Role::Member(_), Recognition::NotABounce(other)) => Some(Recognition::NotABounce(NotABounce {
+            because: other.because,
+            forwarded_by: None,
+            quoted: None,
+            envelope: Envelope::default(),
+        })),
+        (Role::Member(_), Recognition::Bounce(_)) | (Role::Central, _) => None,
     }
 }
 
@@ -325,7 +340,8 @@ fn proven(plan: &ReplyPlan) -> i64 {
         | Ground::ReportedByOurServer(_)
         | Ground::AuthenticationResults
         | Ground::MessageIdOfOurDomain => GROUNDED,
-        Ground::OwnInbox | Ground::NoProofAsked | Ground::Asked => 0,
+        Ground::OwnInbox | Ground::Asked => PLAUSIBLE,
+        Ground::NoProofAsked => 0,
     };
     plan.grounds.iter().map(weight).max().unwrap_or(0)
 }

@@ -167,13 +167,18 @@ impl Journal {
     /// in a dry run, refused or given up.
     pub async fn retry(&self, message: i64, now: Timestamp) -> Result<(), Error> {
         let mut tx = self.database.write().await?;
-        let sql = "SELECT o.id AS id, o.state AS state FROM outbox o JOIN message m ON m.outbox = o.id WHERE m.id = $1";
+        let sql = "SELECT o.id AS id, o.state AS state, o.mail_to AS mail_to FROM outbox o \
+                   JOIN message m ON m.outbox = o.id WHERE m.id = $1";
         let Some(row) = tx.row(sql, values![message]).await? else {
             return Err(Error::State { id: message.to_string(), what: "no explanation was written for it".to_owned() });
         };
         let (id, state) = (row.int("id")?, row.text("state")?);
         if matches!(state.as_str(), "attempting" | "body_started") {
             return Err(Error::State { id: message.to_string(), what: "its explanation is being sent".to_owned() });
+        }
+        if row.maybe_text("mail_to")?.is_none() {
+            let what = "its explanation is older than journal.retain and was deleted".to_owned();
+            return Err(Error::State { id: message.to_string(), what });
         }
         let sql = "UPDATE outbox SET state = 'due', attempts = 0, doubts = 0, next_attempt = $2, finished = NULL WHERE id = $1";
         tx.execute(sql, values![id, now]).await?;

@@ -1,4 +1,4 @@
-//! One suite for the journal, on a real SQLite file (and on PostgreSQL where a test names one).
+//! The conformance suite: the same stories on a real SQLite file and on a real PostgreSQL.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -103,20 +103,29 @@ fn finding(recipient: &str) -> Finding {
 
 struct Desk {
     journal: Journal,
-    directory: tempfile::TempDir,
+    keeps: Option<tempfile::TempDir>,
     settings: Settings,
     policy: policy::Settings,
     now: Timestamp,
 }
 
 impl Desk {
-    async fn new() -> Self {
+    async fn sqlite() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let url = format!("sqlite:{}", directory.path().join("state/journal.db").display());
+        Self::on(&url, Some(directory)).await
+    }
+
+    async fn on(url: &str, keeps: Option<tempfile::TempDir>) -> Self {
         let settings = super::Settings { url: url.into(), retain: SignedDuration::from_hours(24) };
         let journal = Journal::open(&settings, Access::Daemon).await.expect("a fresh journal");
         let now = Timestamp::from_second(1_790_000_000).expect("in range");
-        Self { journal, directory, settings, policy: self::settings(), now }
+        Self { journal, keeps, settings, policy: self::settings(), now }
+    }
+
+    /// SQLite's file.
+    fn path(&self) -> std::path::PathBuf {
+        self.keeps.as_ref().expect("SQLite").path().join("state/journal.db")
     }
 
     /// As the pipeline does it: history, decide, render, record, again on conflict.
@@ -167,142 +176,37 @@ fn accepted() -> Delivery {
     Delivery::Accepted(SmtpReply { code: 250, text: "2.0.0 Ok: queued".to_owned() })
 }
 
-#[tokio::test]
-async fn a_bounce_is_explained_once_whatever_its_copies() {
-    let desk = Desk::new().await;
-    let first = bounce(1, "<m1@corp.example.cn>", "wang@buyer.example");
-    assert!(matches!(desk.take("1:1", &first, "wang@buyer.example").await, Decision::Reply(_)));
-    // The same reference again (killed before the mailbox was touched), and a copy under another.
-    assert!(matches!(desk.take("1:1", &first, "wang@buyer.example").await, Decision::Reply(_)));
-    let copy = desk.take("2:1", &first, "wang@buyer.example").await;
-    assert_eq!(copy, Decision::Suppress(vec![Suppression::AlreadyExplained]));
-    let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("one row");
-    assert_eq!(due.attempt, 1);
-    assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "one explanation only");
-    desk.journal.body_started(due.id, desk.now).await.expect("written");
-    desk.journal.finish(due.id, &accepted(), desk.now).await.expect("written");
-    let story = desk.journal.show("1").await.expect("the story");
-    assert_eq!(story.reply.as_ref().map(|it| it.state), Some(State::Sent));
-    let steps: Vec<Step> = story.entries.iter().map(|it| it.step).collect();
-    assert_eq!(steps, [Step::Queued, Step::Recorded, Step::Attempted, Step::BodyStarted, Step::Sent]);
-    assert_eq!(desk.journal.list(&Filter::default()).await.expect("list").len(), 2);
+/// Hands the list of stories to a macro: one list for both databases.
+macro_rules! with_stories {
+    ($each:ident; $($with:tt)*) => {
+        $each! { $($with)*;
+            a_bounce_is_explained_once_whatever_its_copies
+            further_bounces_of_one_original_join_while_it_waits_and_follow_later
+            a_crash_before_the_body_is_a_plain_retry_and_after_it_one_repetition
+            a_refusing_channel_ends_no_row_and_lets_one_probe
+            limits_hold_within_the_transaction_and_the_breaker_holds_everything
+            two_workers_with_copies_of_one_bounce_write_one_explanation
+            what_a_dry_run_kept_goes_out_with_the_first_live_bounce_or_by_hand
+            an_original_is_known_by_grounds_and_for_its_author_only
+            the_order_per_person_is_kept_and_persons_do_not_wait_for_each_other
+            a_day_of_refusals_ends_a_row_and_a_refusal_for_good_at_once
+            figures_are_counted_and_personal_data_is_forgotten
+            lists_go_by_key_and_by_every_filter
+        }
+    };
 }
 
-#[tokio::test]
-async fn further_bounces_of_one_original_join_while_it_waits_and_follow_later() {
-    let mut desk = Desk::new().await;
-    desk.policy.gather = SignedDuration::from_secs(60);
-    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
-    desk.take("1:2", &bounce(2, "<m1@corp.example.cn>", "b@y.example"), "b@y.example").await;
-    assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "it waits for more");
-    desk.now += SignedDuration::from_secs(61);
-    let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("one row for both");
-    assert_eq!(due.reply.bytes, b"2 cases");
-    desk.journal.finish(due.id, &accepted(), desk.now).await.expect("written");
-    let later = desk.take("1:3", &bounce(3, "<m1@corp.example.cn>", "c@z.example"), "c@z.example").await;
-    assert!(matches!(later, Decision::Reply(plan) if plan.sequence == 1), "a follow-up");
-    let again = desk.take("1:4", &bounce(4, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
-    assert_eq!(again, Decision::Suppress(vec![Suppression::AlreadyExplained]), "the same recipient once more");
+macro_rules! on_sqlite {
+    (; $($story:ident)*) => { $(
+        #[tokio::test]
+        async fn $story() {
+            stories::$story(Desk::sqlite().await).await;
+        }
+    )* };
 }
 
-#[tokio::test]
-async fn a_crash_before_the_body_is_a_plain_retry_and_after_it_one_repetition() {
-    let desk = Desk::new().await;
-    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
-    let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("due");
-    desk.journal.recover(desk.now).await.expect("recover");
-    let again = desk.journal.claim_due(desk.now).await.expect("claim").expect("due again");
-    assert_eq!((again.id, again.attempt, again.repeats_doubt), (due.id, 1, false));
-    for (expected, later) in [(true, 61), (false, 122)] {
-        desk.journal.body_started(due.id, desk.now).await.expect("written");
-        desk.journal.recover(desk.now).await.expect("recover");
-        let then = desk.now + SignedDuration::from_secs(later);
-        let claimed = desk.journal.claim_due(then).await.expect("claim");
-        assert_eq!(claimed.as_ref().map(|it| it.repeats_doubt), expected.then_some(true));
-    }
-    let story = desk.journal.show("1").await.expect("the story");
-    assert_eq!(story.reply.map(|it| it.state), Some(State::InDoubt), "never a third time");
-}
+with_stories!(on_sqlite;);
 
-#[tokio::test]
-async fn a_refusing_channel_ends_no_row_and_lets_one_probe() {
-    let desk = Desk::new().await;
-    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
-    let mut now = desk.now;
-    for wait in [1, 5, 15, 60, 60] {
-        let due = desk.journal.claim_due(now).await.expect("claim").expect("the probe");
-        assert_eq!(due.attempt, 1, "the channel's fault counts against no row");
-        let refused = Delivery::ChannelRefused(Stage::Connect, "connection refused".to_owned());
-        desk.journal.finish(due.id, &refused, now).await.expect("written");
-        now = now + SignedDuration::from_mins(wait) - SignedDuration::from_secs(1);
-        assert!(desk.journal.claim_due(now).await.expect("claim").is_none(), "paused");
-        now += SignedDuration::from_secs(1);
-    }
-    assert!(desk.journal.paused().await.expect("read").is_some());
-}
-
-#[tokio::test]
-async fn limits_hold_within_the_transaction_and_the_breaker_holds_everything() {
-    let mut desk = Desk::new().await;
-    desk.policy.limit_person = Limit::PerPeriod { count: 2, period: SignedDuration::from_hours(24) };
-    for n in 1..=3 {
-        let decision = desk
-            .take(&format!("1:{n}"), &bounce(n, &format!("<m{n}@corp.example.cn>"), "a@x.example"), "a@x.example")
-            .await;
-        assert_eq!(matches!(decision, Decision::Reply(_)), n <= 2, "{decision:?}");
-    }
-    desk.policy.limit_person = Limit::Off;
-    desk.policy.breaker = Limit::PerPeriod { count: 3, period: SignedDuration::from_mins(10) };
-    for n in 4..=6 {
-        desk.take(&format!("1:{n}"), &bounce(n, &format!("<m{n}@corp.example.cn>"), "a@x.example"), "a@x.example")
-            .await;
-    }
-    assert!(desk.journal.breaker().await.expect("read").is_some());
-    assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "everything is held");
-    assert!(!desk.journal.tend(&desk.policy, desk.now).await.expect("tend"));
-    let later = desk.now + SignedDuration::from_hours(2);
-    assert!(desk.journal.tend(&desk.policy, later).await.expect("tend"), "an hour below the limit");
-    assert!(desk.journal.claim_due(later).await.expect("claim").is_some());
-}
-
-#[tokio::test]
-async fn two_workers_with_copies_of_one_bounce_write_one_explanation() {
-    let desk = Desk::new().await;
-    let it = bounce(1, "<m1@corp.example.cn>", "a@x.example");
-    let (one, two) = tokio::join!(desk.take("1:1", &it, "a@x.example"), desk.take("2:1", &it, "a@x.example"));
-    let answered = [&one, &two].iter().filter(|it| matches!(it, Decision::Reply(_))).count();
-    assert_eq!(answered, 1, "{one:?} {two:?}");
-}
-
-#[tokio::test]
-async fn a_second_daemon_and_a_damaged_file_are_refused_with_the_next_step() {
-    let desk = Desk::new().await;
-    let second = Journal::open(&desk.settings, Access::Daemon).await.expect_err("in use");
-    assert!(matches!(second, Error::InUse { .. }) && second.to_string().contains("hint:"), "{second}");
-    Journal::open(&desk.settings, Access::Read).await.expect("looking is allowed");
-    let broken = tempfile::tempdir().expect("a temporary directory");
-    let path = broken.path().join("journal.db");
-    std::fs::write(&path, [b'x'; 4096]).expect("written");
-    let url = format!("sqlite:{}", path.display());
-    let settings = super::Settings { url: url.into(), retain: SignedDuration::from_hours(1) };
-    let error = Journal::open(&settings, Access::Daemon).await.expect_err("not a database");
-    assert!(matches!(error, Error::Damaged { .. }) && error.to_string().contains("hint:"), "{error}");
-}
-
-#[tokio::test]
-async fn files_are_private_and_cursors_and_failures_are_kept() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let desk = Desk::new().await;
-    let state = desk.directory.path().join("state");
-    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
-    assert_eq!((mode(&state), mode(&state.join("journal.db"))), (0o700, 0o600));
-    let cursor = crate::mail::Cursor { uid_validity: 7, uid: 42 };
-    desk.journal.keep_cursor("central", "INBOX", cursor, desk.now).await.expect("written");
-    assert_eq!(desk.journal.cursor("central", "INBOX").await.expect("read"), Some(cursor));
-    let reference = MessageRef { account: "central".into(), folder: "INBOX".into(), key: "7:43".into() };
-    desk.journal.poison(&reference, 1, "it broke", desk.now).await.expect("written");
-    desk.journal.poison(&reference, 1, "it broke", desk.now).await.expect("written");
-    assert_eq!(desk.journal.poisoned(&reference).await.expect("read"), 2);
-    desk.journal.set_aside(&reference, desk.now, 1, desk.now).await.expect("written");
-    assert!(desk.journal.recorded(&reference).await.expect("read"));
-}
+mod postgres;
+mod sqlite;
+mod stories;

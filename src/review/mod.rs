@@ -2,8 +2,10 @@
 
 mod list;
 mod show;
+mod stats;
 mod table;
 
 pub use list::list;
 pub use show::show;
+pub use stats::stats;
 pub use table::{Table, printable};

@@ -1,0 +1,249 @@
+//! What holds for either database. Each story gets an empty journal.
+
+use super::*;
+
+pub(super) async fn a_bounce_is_explained_once_whatever_its_copies(desk: Desk) {
+    let first = bounce(1, "<m1@corp.example.cn>", "wang@buyer.example");
+    assert!(matches!(desk.take("1:1", &first, "wang@buyer.example").await, Decision::Reply(_)));
+    // The same reference again (killed before the mailbox was touched), and a copy under another.
+    assert!(matches!(desk.take("1:1", &first, "wang@buyer.example").await, Decision::Reply(_)));
+    let copy = desk.take("2:1", &first, "wang@buyer.example").await;
+    assert_eq!(copy, Decision::Suppress(vec![Suppression::AlreadyExplained]));
+    let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("one row");
+    assert_eq!(due.attempt, 1);
+    assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "one explanation only");
+    desk.journal.body_started(due.id, desk.now).await.expect("written");
+    desk.journal.finish(due.id, &accepted(), desk.now).await.expect("written");
+    let story = desk.journal.show("1").await.expect("the story");
+    assert_eq!(story.reply.as_ref().map(|it| it.state), Some(State::Sent));
+    let steps: Vec<Step> = story.entries.iter().map(|it| it.step).collect();
+    assert_eq!(steps, [Step::Queued, Step::Recorded, Step::Attempted, Step::BodyStarted, Step::Sent]);
+    assert_eq!(desk.journal.list(&Filter::default()).await.expect("list").len(), 2);
+}
+
+pub(super) async fn further_bounces_of_one_original_join_while_it_waits_and_follow_later(mut desk: Desk) {
+    desk.policy.gather = SignedDuration::from_secs(60);
+    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    desk.take("1:2", &bounce(2, "<m1@corp.example.cn>", "b@y.example"), "b@y.example").await;
+    assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "it waits for more");
+    desk.now += SignedDuration::from_secs(61);
+    let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("one row for both");
+    assert_eq!(due.reply.bytes, b"2 cases");
+    desk.journal.finish(due.id, &accepted(), desk.now).await.expect("written");
+    let later = desk.take("1:3", &bounce(3, "<m1@corp.example.cn>", "c@z.example"), "c@z.example").await;
+    assert!(matches!(later, Decision::Reply(plan) if plan.sequence == 1), "a follow-up");
+    let again = desk.take("1:4", &bounce(4, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    assert_eq!(again, Decision::Suppress(vec![Suppression::AlreadyExplained]), "the same recipient once more");
+}
+
+pub(super) async fn a_crash_before_the_body_is_a_plain_retry_and_after_it_one_repetition(desk: Desk) {
+    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("due");
+    desk.journal.recover(desk.now).await.expect("recover");
+    let again = desk.journal.claim_due(desk.now).await.expect("claim").expect("due again");
+    assert_eq!((again.id, again.attempt, again.repeats_doubt), (due.id, 1, false));
+    for (expected, later) in [(true, 61), (false, 122)] {
+        desk.journal.body_started(due.id, desk.now).await.expect("written");
+        desk.journal.recover(desk.now).await.expect("recover");
+        let then = desk.now + SignedDuration::from_secs(later);
+        let claimed = desk.journal.claim_due(then).await.expect("claim");
+        assert_eq!(claimed.as_ref().map(|it| it.repeats_doubt), expected.then_some(true));
+    }
+    let story = desk.journal.show("1").await.expect("the story");
+    assert_eq!(story.reply.map(|it| it.state), Some(State::InDoubt), "never a third time");
+}
+
+pub(super) async fn a_refusing_channel_ends_no_row_and_lets_one_probe(desk: Desk) {
+    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    let mut now = desk.now;
+    for wait in [1, 5, 15, 60, 60] {
+        let due = desk.journal.claim_due(now).await.expect("claim").expect("the probe");
+        assert_eq!(due.attempt, 1, "the channel's fault counts against no row");
+        let refused = Delivery::ChannelRefused(Stage::Connect, "connection refused".to_owned());
+        desk.journal.finish(due.id, &refused, now).await.expect("written");
+        now = now + SignedDuration::from_mins(wait) - SignedDuration::from_secs(1);
+        assert!(desk.journal.claim_due(now).await.expect("claim").is_none(), "paused");
+        now += SignedDuration::from_secs(1);
+    }
+    assert!(desk.journal.paused().await.expect("read").is_some());
+}
+
+pub(super) async fn limits_hold_within_the_transaction_and_the_breaker_holds_everything(mut desk: Desk) {
+    desk.policy.limit_person = Limit::PerPeriod { count: 2, period: SignedDuration::from_hours(24) };
+    for n in 1..=3 {
+        let decision = desk
+            .take(&format!("1:{n}"), &bounce(n, &format!("<m{n}@corp.example.cn>"), "a@x.example"), "a@x.example")
+            .await;
+        assert_eq!(matches!(decision, Decision::Reply(_)), n <= 2, "{decision:?}");
+    }
+    desk.policy.limit_person = Limit::Off;
+    desk.policy.breaker = Limit::PerPeriod { count: 3, period: SignedDuration::from_mins(10) };
+    for n in 4..=6 {
+        desk.take(&format!("1:{n}"), &bounce(n, &format!("<m{n}@corp.example.cn>"), "a@x.example"), "a@x.example")
+            .await;
+    }
+    assert!(desk.journal.breaker().await.expect("read").is_some());
+    assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "everything is held");
+    assert!(!desk.journal.tend(&desk.policy, desk.now).await.expect("tend"));
+    let later = desk.now + SignedDuration::from_hours(2);
+    assert!(desk.journal.tend(&desk.policy, later).await.expect("tend"), "an hour below the limit");
+    assert!(desk.journal.claim_due(later).await.expect("claim").is_some());
+}
+
+pub(super) async fn two_workers_with_copies_of_one_bounce_write_one_explanation(desk: Desk) {
+    let it = bounce(1, "<m1@corp.example.cn>", "a@x.example");
+    let (one, two) = tokio::join!(desk.take("1:1", &it, "a@x.example"), desk.take("2:1", &it, "a@x.example"));
+    let answered = [&one, &two].iter().filter(|it| matches!(it, Decision::Reply(_))).count();
+    assert_eq!(answered, 1, "{one:?} {two:?}");
+}
+
+pub(super) async fn what_a_dry_run_kept_goes_out_with_the_first_live_bounce_or_by_hand(mut desk: Desk) {
+    desk.policy.mode = Mode::DryRun;
+    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    desk.take("1:2", &bounce(2, "<m2@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    desk.policy.mode = Mode::Live;
+    assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "nothing old goes out by itself");
+    desk.take("1:3", &bounce(3, "<m1@corp.example.cn>", "b@y.example"), "b@y.example").await;
+    let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("the first, with the new bounce");
+    assert_eq!(due.reply.bytes, b"2 cases");
+    desk.journal.finish(due.id, &accepted(), desk.now).await.expect("written");
+    desk.journal.retry(2, desk.now).await.expect("by hand");
+    let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("the second");
+    let while_sending = desk.journal.retry(2, desk.now).await.expect_err("it is under way");
+    assert!(matches!(while_sending, Error::State { .. }));
+    desk.journal.finish(due.id, &accepted(), desk.now).await.expect("written");
+}
+
+pub(super) async fn an_original_is_known_by_grounds_and_for_its_author_only(mut desk: Desk) {
+    desk.policy.proof = Proof::None;
+    let forged = |n| {
+        let mut it = bounce(n, "<x@spam.example>", &format!("r{n}@x.example"));
+        if let Recognition::Bounce(bounce) = &mut it {
+            bounce.reporting_mta = None;
+        }
+        it
+    };
+    assert!(matches!(desk.take("1:1", &forged(1), "r1@x.example").await, Decision::Reply(_)));
+    desk.policy.proof = Proof::Plausible;
+    let again = desk.take("1:2", &forged(2), "r2@x.example").await;
+    assert_eq!(again, Decision::Suppress(vec![Suppression::UnprovenOrigin]), "no proof grows out of none");
+    let sound = bounce(3, "<m1@corp.example.cn>", "a@x.example");
+    assert!(matches!(desk.take("1:3", &sound, "a@x.example").await, Decision::Reply(_)));
+    let mut bare = bounce(4, "<m1@corp.example.cn>", "b@y.example");
+    if let Recognition::Bounce(bounce) = &mut bare {
+        bounce.reporting_mta = None;
+    }
+    let Decision::Reply(plan) = desk.take("1:4", &bare, "b@y.example").await else { panic!("answered") };
+    assert!(plan.grounds.contains(&policy::Ground::JournalKnows), "{:?}", plan.grounds);
+}
+
+pub(super) async fn the_order_per_person_is_kept_and_persons_do_not_wait_for_each_other(desk: Desk) {
+    let from = |n, author: &str| {
+        let mut it = bounce(n, &format!("<m{n}@corp.example.cn>"), "a@x.example");
+        if let Recognition::Bounce(bounce) = &mut it
+            && let Some(original) = &mut bounce.original
+        {
+            (original.from, original.return_path) = (Some(mailbox(author)), None);
+        }
+        it
+    };
+    desk.take("1:1", &from(1, "chen@corp.example.cn"), "a@x.example").await;
+    desk.take("1:2", &from(2, "chen@corp.example.cn"), "a@x.example").await;
+    desk.take("1:3", &from(3, "li@corp.example.cn"), "a@x.example").await;
+    let first = desk.journal.claim_due(desk.now).await.expect("claim").expect("chen's first");
+    let other = desk.journal.claim_due(desk.now).await.expect("claim").expect("li's");
+    assert_eq!((first.reply.to, other.reply.to), (mailbox("chen@corp.example.cn"), mailbox("li@corp.example.cn")));
+    assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "chen's second waits for the first");
+    assert_eq!(desk.journal.next_due(desk.now).await.expect("read"), None, "nothing to wake up for");
+    let later = SmtpReply { code: 451, text: "4.7.1 later".to_owned() };
+    desk.journal.finish(first.id, &Delivery::Deferred(Stage::Rcpt, later), desk.now).await.expect("written");
+    assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "also while the first is put off");
+    let then = desk.now + SignedDuration::from_mins(30);
+    let again = desk.journal.claim_due(then).await.expect("claim").expect("the first again");
+    assert_eq!((again.id, again.attempt), (first.id, 2));
+    desk.journal.finish(again.id, &accepted(), then).await.expect("written");
+    assert!(desk.journal.claim_due(then).await.expect("claim").is_some(), "now the second");
+}
+
+pub(super) async fn a_day_of_refusals_ends_a_row_and_a_refusal_for_good_at_once(desk: Desk) {
+    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    let mut now = desk.now;
+    let mut attempts = 0;
+    while let Some(due) = desk.journal.claim_due(now).await.expect("claim") {
+        attempts += 1;
+        let later = SmtpReply { code: 450, text: "later".to_owned() };
+        desk.journal.finish(due.id, &Delivery::Deferred(Stage::Rcpt, later), now).await.expect("written");
+        now = desk.journal.next_due(now).await.expect("read").unwrap_or(now);
+    }
+    assert_eq!(attempts, 7);
+    assert!(now.duration_since(desk.now) <= SignedDuration::from_hours(24), "a day at most");
+    let story = desk.journal.show("1").await.expect("the story");
+    assert_eq!(story.reply.map(|it| it.state), Some(State::Failed));
+    desk.take("1:2", &bounce(2, "<m2@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    let due = desk.journal.claim_due(now).await.expect("claim").expect("due");
+    let refused = SmtpReply { code: 550, text: "5.1.1 no".to_owned() };
+    desk.journal.finish(due.id, &Delivery::Rejected(Stage::Rcpt, refused), now).await.expect("written");
+    assert_eq!(desk.journal.waiting().await.expect("read"), 0);
+}
+
+pub(super) async fn figures_are_counted_and_personal_data_is_forgotten(desk: Desk) {
+    for n in 1..=3 {
+        let original = format!("<m{n}@corp.example.cn>");
+        desk.take(&format!("1:{n}"), &bounce(n, &original, "a@x.example"), "a@x.example").await;
+    }
+    while let Some(due) = desk.journal.claim_due(desk.now).await.expect("claim") {
+        desk.journal.finish(due.id, &accepted(), desk.now).await.expect("written");
+        if due.id == 2 {
+            break;
+        }
+    }
+    desk.take("1:4", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    let (since, until) = (desk.now - SignedDuration::from_hours(1), desk.now + SignedDuration::from_hours(1));
+    let stats = desk.journal.stats(since, until, SignedDuration::from_hours(8)).await.expect("figures");
+    let named = |name: &str, count| Count { name: name.to_owned(), count };
+    assert_eq!((stats.messages, stats.bounces), (4, 4));
+    assert_eq!(stats.causes, [named("user_unknown", 4)]);
+    assert_eq!(stats.domains, [named("x.example", 4)]);
+    assert_eq!(stats.days, [named("2026-09-21", 4)]);
+    assert_eq!(stats.explanations, [named("sent", 2), named("due", 1)]);
+    assert_eq!(stats.withheld, [named("already_explained", 1)]);
+    assert_eq!(stats.would_answer, WouldAnswer { none: 3, plausible: 3, verified: 0 });
+    let later = desk.now + SignedDuration::from_hours(48);
+    let retain = SignedDuration::from_hours(24);
+    assert_eq!(desk.journal.prune(retain, later).await.expect("pruned"), 3, "what is still to be sent stays");
+    assert_eq!(desk.journal.prune(retain, later).await.expect("pruned"), 0);
+    let story = desk.journal.show("1").await.expect("the story");
+    assert_eq!((story.row.person, story.row.subject, story.row.recipient), (None, None, None));
+    assert!(story.recognition.is_none() && story.findings.is_empty() && story.entries.is_empty());
+    let reply = story.reply.expect("that there was one is known");
+    assert!(reply.bytes.is_empty() && reply.to.is_none());
+    assert_eq!(story.row.cause.as_deref(), Some("user_unknown"));
+    desk.journal.retry(1, later).await.expect_err("there is nothing left to send");
+    let copy = desk.take("9:1", &bounce(9, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    assert!(matches!(&copy, Decision::Reply(plan) if plan.sequence == 1), "{copy:?}");
+    let known = desk.journal.history(None, &desk.policy, "1:1", desk.now).await.expect("history");
+    assert!(known.history.bounce_seen, "the digest of the bounce is kept");
+}
+
+pub(super) async fn lists_go_by_key_and_by_every_filter(desk: Desk) {
+    for n in 1..=5 {
+        let original = format!("<m{n}@corp.example.cn>");
+        let recipient = if n == 3 { "c@z.example" } else { "a@x.example" };
+        desk.take(&format!("1:{n}"), &bounce(n, &original, recipient), recipient).await;
+    }
+    let ids = |filter: Filter| {
+        let journal = desk.journal.clone();
+        async move { journal.list(&filter).await.expect("list").iter().map(|it| it.id).collect::<Vec<_>>() }
+    };
+    let all = Filter::default;
+    assert_eq!(ids(Filter { limit: 2, ..all() }).await, [5, 4]);
+    assert_eq!(ids(Filter { limit: 2, before: Some(4), ..all() }).await, [3, 2]);
+    assert_eq!(ids(Filter { domain: Some("Z.example".to_owned()), ..all() }).await, [3]);
+    assert_eq!(ids(Filter { recipient: Some("c@z.example".to_owned()), ..all() }).await, [3]);
+    assert_eq!(ids(Filter { text: Some("C@Z".to_owned()), ..all() }).await, [3]);
+    assert_eq!(ids(Filter { cause: Some("user_unknown".to_owned()), limit: 1, ..all() }).await, [5]);
+    assert_eq!(ids(Filter { cause: Some("mail_loop".to_owned()), ..all() }).await, [0_i64; 0]);
+    assert_eq!(ids(Filter { state: Some(State::Due), decision: Some("answer".to_owned()), ..all() }).await.len(), 5);
+    assert_eq!(ids(Filter { person: Some("Chen@corp.example.cn".to_owned()), ..all() }).await.len(), 5);
+    assert_eq!(ids(Filter { since: Some(desk.now), until: Some(desk.now), ..all() }).await, [0_i64; 0]);
+}

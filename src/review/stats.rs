@@ -1,0 +1,57 @@
+//! `journal stats`: figures with bars.
+
+use std::fmt::Write as _;
+
+use super::table::printable;
+use crate::journal::{Count, Stats};
+
+/// Columns of the longest bar.
+const BAR: u64 = 30;
+
+/// For a terminal.
+#[must_use]
+pub fn stats(stats: &Stats) -> String {
+    let mut text = format!("{} messages looked at, {} bounces\n", stats.messages, stats.bounces);
+    section(&mut text, "Why", &stats.causes);
+    section(&mut text, "Where (failed recipients by domain)", &stats.domains);
+    section(&mut text, "When", &stats.days);
+    section(&mut text, "Explanations", &stats.explanations);
+    section(&mut text, "Nobody answered, because", &stats.withheld);
+    let would = stats.would_answer;
+    let _ = writeln!(
+        text,
+        "\nWould be answered under policy.proof = none {}, plausible {}, verified {} (of what was looked for in Sent)",
+        would.none, would.plausible, would.verified
+    );
+    text
+}
+
+fn section(text: &mut String, title: &str, counts: &[Count]) {
+    if counts.is_empty() {
+        return;
+    }
+    let most = counts.iter().map(|it| it.count).max().unwrap_or(1).max(1);
+    let width = counts.iter().map(|it| it.name.chars().count()).max().unwrap_or(0).min(40);
+    let _ = writeln!(text, "\n{title}");
+    for Count { name, count } in counts {
+        // At least one mark for what is there at all.
+        let bar = "█".repeat(usize::try_from((count * BAR).div_ceil(most)).unwrap_or(0));
+        let _ = writeln!(text, "  {:<width$}  {count:>7}  {bar}", printable(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_in_proportion_and_nothing_is_printed_that_moves_the_cursor() {
+        let count = |name: &str, count| Count { name: name.to_owned(), count };
+        let causes = vec![count("user_unknown", 30), count("mailbox_full", 10), count("mail_loop", 1)];
+        let domains = vec![count("evil\u{1b}[2J.example", 1)];
+        let text = stats(&Stats { messages: 50, bounces: 41, causes, domains, ..Stats::default() });
+        let bars: Vec<usize> = text.lines().map(|it| it.matches('█').count()).filter(|it| *it > 0).collect();
+        assert_eq!(bars, [30, 10, 1, 30]);
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+}
