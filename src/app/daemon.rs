@@ -122,7 +122,7 @@ impl Signals {
                 _ = self.terminate.recv() => return Told::Stop,
                 _ = self.interrupt.recv() => return Told::Stop,
                 _ = self.hang_up.recv() => return Told::Reload,
-                () = tokio::time::sleep(STATUS_EVERY) => generation.tend().await,
+                () = tokio::time::sleep(STATUS_EVERY) => {}
             }
         }
     }
@@ -188,18 +188,6 @@ impl Generation {
             .collect();
         let watchdog = tokio::spawn(notify::watchdog(hearts, PATIENCE));
         Self { engine, health, sources, senders, watching, posting, watchdog }
-    }
-
-    /// Releases the breaker when its time has come.
-    async fn tend(&self) {
-        match self.engine.journal.tend(&self.engine.config.policy, jiff::Timestamp::now()).await {
-            Ok(true) => {
-                tracing::info!("the breaker is released; what was held goes out");
-                self.engine.outbox_news.notify_one();
-            }
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "the breaker could not be looked at"),
-        }
     }
 
     /// One line for `systemctl status`.

@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Error, Journal, Step,
-    database::{Database, Tx, json, values},
+    database::{Tx, json, values},
     history::before,
 };
 use crate::{
@@ -88,9 +88,7 @@ impl Journal {
     /// (PostgreSQL). The breaker is released once it has been below its limit for an hour; the held
     /// rows fall due, one after the other. True if it was released.
     pub async fn tend(&self, settings: &policy::Settings, now: Timestamp) -> Result<bool, Error> {
-        if matches!(self.database, Database::Postgres { .. }) {
-            self.recover(now).await?;
-        }
+        self.take_over_lost(now).await?;
         if self.breaker().await?.is_none() {
             return Ok(false);
         }

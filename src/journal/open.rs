@@ -23,7 +23,10 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Readers side by side.
 const READERS: u32 = 4;
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "journal", include_str!("migrations/0001_journal.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "journal", include_str!("migrations/0001_journal.sql")),
+    (2, "lists", include_str!("migrations/0002_lists.sql")),
+];
 
 /// Opens the journal that `settings` name.
 pub(super) async fn open(settings: &Settings, access: Access) -> Result<Journal, Error> {

@@ -147,19 +147,25 @@ impl Journal {
             Database::Sqlite { .. } => Timestamp::MAX,
             Database::Postgres { .. } => now,
         };
-        let sql = "SELECT id, state FROM outbox WHERE state IN ('attempting', 'body_started') AND lease <= $1";
-        for row in tx.rows(sql, values![until]).await? {
-            let id = row.int("id")?;
-            if row.text("state")? == "attempting" {
-                again(&mut tx, id, now).await?;
-                entry(&mut tx, None, Some(id), now, Step::Recovered, None, "nothing had been sent").await?;
-            } else {
-                doubt(&mut tx, id, "the program ended before the answer came", now, now).await?;
-            }
-        }
+        take_over(&mut tx, until, now).await?;
         if let Some(paused) = channel(&mut tx).await? {
             pause(&mut tx, &Paused { until: now, ..paused }, now).await?;
         }
+        tx.commit().await
+    }
+
+    /// Takes over what another daemon began and is heard of no more. On SQLite there is none beside us.
+    pub(super) async fn take_over_lost(&self, now: Timestamp) -> Result<(), Error> {
+        match &self.database {
+            Database::Sqlite { .. } => return Ok(()),
+            Database::Postgres { .. } => {}
+        }
+        // Looked for without the write lock first: mostly there is nothing.
+        if underway(&mut self.database.read().await?, now).await?.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.database.write().await?;
+        take_over(&mut tx, now, now).await?;
         tx.commit().await
     }
 
@@ -185,6 +191,25 @@ impl Journal {
         entry(&mut tx, Some(message), Some(id), now, Step::Released, None, &format!("by hand; it was {state}")).await?;
         tx.commit().await
     }
+}
+
+async fn underway(tx: &mut Tx, until: Timestamp) -> Result<Vec<Row>, Error> {
+    let sql = "SELECT id, state FROM outbox WHERE state IN ('attempting', 'body_started') AND lease <= $1";
+    tx.rows(sql, values![until]).await
+}
+
+/// Ends attempts that nobody makes any more: those whose lease ends by `until`.
+async fn take_over(tx: &mut Tx, until: Timestamp, now: Timestamp) -> Result<(), Error> {
+    for row in underway(tx, until).await? {
+        let id = row.int("id")?;
+        if row.text("state")? == "attempting" {
+            again(tx, id, now).await?;
+            entry(tx, None, Some(id), now, Step::Recovered, None, "nothing had been sent").await?;
+        } else {
+            doubt(tx, id, "the program ended before the answer came", now, now).await?;
+        }
+    }
+    Ok(())
 }
 
 fn due(row: &Row) -> Result<Due, Error> {

@@ -32,7 +32,7 @@ CREATE TABLE message (
 CREATE UNIQUE INDEX message_reference ON message (account, folder, key);
 CREATE INDEX message_content ON message (content_hash);
 CREATE INDEX message_bounce ON message (bounce_message_id) WHERE bounce_message_id IS NOT NULL;
-CREATE INDEX message_recorded ON message (recorded, id);
+CREATE INDEX message_recorded ON message (recorded);
 CREATE INDEX message_author ON message (author, id);
 CREATE INDEX message_cause ON message (cause, id);
 CREATE INDEX message_decision ON message (decision, id);
@@ -89,7 +89,6 @@ CREATE TABLE outbox (
     answer TEXT
 );
 CREATE UNIQUE INDEX outbox_identity ON outbox (identity, sequence);
-CREATE INDEX outbox_state ON outbox (state) WHERE state <> 'sent';
 CREATE INDEX outbox_due ON outbox (next_attempt, id) WHERE state = 'due';
 CREATE INDEX outbox_underway ON outbox (lease) WHERE state IN ('attempting', 'body_started');
 CREATE INDEX outbox_open ON outbox (person, id) WHERE state IN ('due', 'attempting', 'body_started');

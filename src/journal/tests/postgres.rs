@@ -1,102 +1,30 @@
-//! The same stories on PostgreSQL: a cluster of our own on loopback, ended by its process id.
-
-use std::{
-    io::{BufRead as _, BufReader},
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-};
-
-use sqlx::{Connection as _, PgConnection};
+//! The same stories on a real PostgreSQL.
 
 use super::*;
 
-/// A running cluster; gone when dropped.
-struct Cluster {
-    server: Child,
-    port: u16,
-    _directory: tempfile::TempDir,
-}
+#[allow(dead_code, reason = "the whole-program stories use more of it")]
+#[path = "../../../tests/it/harness/postgres.rs"]
+mod server;
 
-impl Cluster {
-    /// `None`: PostgreSQL is not installed.
-    fn start() -> Option<Self> {
-        let programs = programs()?;
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let data = directory.path().join("data");
-        // PostgreSQL refuses to run as root.
-        let root = Command::new("id").arg("-u").output().is_ok_and(|it| it.stdout.starts_with(b"0\n"));
-        let run = |program: &str| {
-            let program = programs.join(program);
-            if !root {
-                return Command::new(program);
-            }
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
-            command
-        };
-        if root {
-            let own = |path: &Path| Command::new("chown").arg("postgres").arg(path).status();
-            assert!(own(directory.path()).is_ok_and(|it| it.success()), "user postgres");
-        }
-        let made = run("initdb").args(["-A", "trust", "-U", "whybounced", "-N", "-D"]).arg(&data).output();
-        assert!(made.as_ref().is_ok_and(|it| it.status.success()), "{made:?}");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port();
-        let mut server = run("postgres")
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", "", "-c", "fsync=off"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("started");
-        let mut log = BufReader::new(server.stderr.take().expect("piped"));
-        let mut line = String::new();
-        while !line.contains("ready to accept connections") {
-            line.clear();
-            assert!(log.read_line(&mut line).expect("its log") > 0, "PostgreSQL did not start");
-        }
-        // Its log must go on being read.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Some(Self { server, port, _directory: directory })
-    }
+use server::Postgres;
 
-    fn url(&self, database: &str) -> String {
-        format!("postgres://whybounced@127.0.0.1:{}/{database}", self.port)
-    }
-
-    /// A desk on an empty database.
-    async fn desk(&self, name: &str) -> Desk {
-        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("connected");
-        let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::query(sql).execute(&mut connection).await.expect("created");
-        Desk::on(&self.url(name), None).await
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        // SIGINT: a fast shutdown that takes its children along.
-        let _ = Command::new("kill").args(["-INT", &self.server.id().to_string()]).status();
-        let _ = self.server.wait();
-    }
-}
-
-fn programs() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    versions.flatten().map(|it| it.path().join("bin")).find(|it| it.join("initdb").exists())
+/// A desk on an empty database.
+async fn empty(cluster: &Postgres, name: &str) -> Desk {
+    cluster.sql("postgres", &format!("CREATE DATABASE {name}"));
+    Desk::on(&cluster.url(name), None).await
 }
 
 macro_rules! all_stories {
     ($cluster:expr; $($story:ident)*) => { $(
         let name = concat!("s", line!(), "_", stringify!($story));
-        let desk = $cluster.desk(&name[..name.len().min(60)]).await;
+        let desk = empty(&$cluster, &name[..name.len().min(60)]).await;
         stories::$story(desk).await;
     )* };
 }
 
 #[tokio::test]
 async fn every_story_holds_on_postgresql() {
-    let Some(cluster) = Cluster::start() else {
+    let Some(cluster) = Postgres::start(None) else {
         assert!(std::env::var_os("WHYBOUNCED_REQUIRE_SERVERS").is_none(), "PostgreSQL is not installed");
         return;
     };
@@ -105,8 +33,8 @@ async fn every_story_holds_on_postgresql() {
 }
 
 /// Two daemons on one journal: each row is claimed once, each bounce explained once.
-async fn two_daemons_share_the_work(cluster: &Cluster) {
-    let one = cluster.desk("shared").await;
+async fn two_daemons_share_the_work(cluster: &Postgres) {
+    let one = empty(cluster, "shared").await;
     let two = Desk::on(&cluster.url("shared"), None).await;
     for n in 1..=20_u32 {
         let it = bounce(n, &format!("<m{n}@corp.example.cn>"), "a@x.example");
