@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[allow(dead_code, reason = "the whole-program stories use more of it")]
+#[expect(dead_code, reason = "the whole-program stories use more of it")]
 #[path = "../../../tests/it/harness/postgres.rs"]
 mod server;
 
