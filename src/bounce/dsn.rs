@@ -6,8 +6,17 @@
 
 use jiff::Timestamp;
 
-use super::{Action, Provenance, RecipientReport, envelope::date, text::codes, why_not};
-use crate::mail::{EnhancedStatusCode, Mail, Mailbox, Part, header::Headers, html::resolve_entities};
+use super::{
+    Action, Provenance, RecipientReport,
+    envelope::date,
+    text::{self, codes},
+    why_not,
+};
+use crate::mail::{
+    EnhancedStatusCode, Mail, Mailbox, Part,
+    header::{Headers, decode_words},
+    html::resolve_entities,
+};
 
 /// Recipients of one report that are read.
 const MOST_RECIPIENTS: usize = 1000;
@@ -21,6 +30,16 @@ pub(super) struct Report {
     /// The envelope sender, where an extension field names it.
     pub(super) sender: Option<Mailbox>,
     pub(super) recipients: Vec<RecipientReport>,
+    /// Groups that name no mailbox, but a local user or a file.
+    pub(super) nameless: Vec<Nameless>,
+}
+
+/// What a group says apart from whom it is about.
+#[derive(Clone, Debug)]
+pub(super) struct Nameless {
+    pub(super) action: Action,
+    pub(super) status: Option<EnhancedStatusCode>,
+    pub(super) remote_mta: Option<String>,
 }
 
 /// One recipient's group (RFC 3464 §2.3) while it is read.
@@ -49,6 +68,11 @@ fn is_report(part: &Part) -> bool {
     kind.starts_with("message/") && (kind.contains("delivery-status") || kind == "message/delivery-report")
 }
 
+/// Whether a report stands among the parts by its type.
+pub(super) fn is_attached(mail: &Mail) -> bool {
+    mail.parts().iter().any(is_report)
+}
+
 /// The report of a message, wherever in the MIME tree it stands (RFC 6522 §3).
 pub(super) fn find(mail: &Mail) -> Option<Report> {
     let typed: Vec<Report> = mail.parts().iter().filter(|it| is_report(it)).map(|it| read(it.text())).collect();
@@ -56,6 +80,7 @@ pub(super) fn find(mail: &Mail) -> Option<Report> {
     if let Some(mut first) = reports.next() {
         for further in reports {
             first.recipients.extend(further.recipients);
+            first.nameless.extend(further.nameless);
         }
         return Some(first);
     }
@@ -102,7 +127,7 @@ fn read(text: &str) -> Report {
     let mut report = Report::default();
     let mut group = Group::default();
     for block in text.split("\n\n") {
-        let headers = Headers::parse(block.trim_start_matches('\n').as_bytes());
+        let headers = Headers::parse_undecoded(block.trim_start_matches('\n').as_bytes());
         for field in headers.iter() {
             let name = field.name.trim().to_ascii_lowercase();
             let repeated = match name.as_str() {
@@ -137,7 +162,10 @@ fn take(report: &mut Report, group: &mut Group, name: &str, value: &str) {
         "x-actual-recipient" | "x-original-recipient" | "final-log-recipient" => group.other_recipient = Some(value),
         "action" => group.action = Some(value),
         "status" => group.status = Some(value),
-        "diagnostic-code" => group.diagnostic = group.diagnostic.take().or(Some(value)),
+        "diagnostic-code" => {
+            let words = || decode_words(value.as_bytes());
+            group.diagnostic = group.diagnostic.take().or_else(|| Some(words()));
+        }
         "remote-mta" => group.remote_mta = host(&value),
         "last-attempt-date" => group.last_attempt_date = date(&value),
         "will-retry-until" => group.will_retry_until = date(&value),
@@ -152,8 +180,12 @@ fn close(report: &mut Report, group: Group) {
     let named = group.final_recipient.as_deref().and_then(address);
     let original = group.original_recipient.as_deref().and_then(address);
     let other = group.other_recipient.as_deref().and_then(address);
-    let Some(final_recipient) = named.or_else(|| original.clone()).or(other) else { return };
     let status = group.status.as_deref().and_then(status);
+    let Some(final_recipient) = named.or_else(|| original.clone()).or(other) else {
+        let action = action(group.action.as_deref(), status);
+        report.nameless.push(Nameless { action, status, remote_mta: group.remote_mta });
+        return;
+    };
     let diagnostic =
         group.diagnostic.as_deref().map(untyped).and_then(|it| codes::one_line(it.lines())).filter(|it| !it.is_empty());
     let words = diagnostic.as_deref().unwrap_or_default();
@@ -171,7 +203,7 @@ fn close(report: &mut Report, group: Group) {
         action,
         status,
         reply_code: codes::reply_code(words),
-        expired: gave_up && action == Action::Failed,
+        expired: action == Action::Failed && (gave_up || text::tells_expiry(words)),
         diagnostic,
         remote_mta: group.remote_mta,
         last_attempt_date: group.last_attempt_date,

@@ -1,22 +1,70 @@
 //! Bounces that a person hands on: as an attachment, or pasted and quoted inline (`design.md` §5).
 
-use super::{Bounce, Recognition, WhyNot, reader::read, why_not};
+use super::{Bounce, Recognition, WhyNot, reader::read, text, why_not};
 use crate::mail::{Mail, Mailbox, Part, header::addresses};
 
 /// The bounce inside an attached message, with the person who forwarded it. Providers and lists
 /// that wrap bounces mechanically are no persons.
 pub(super) fn attached(mail: &Mail) -> Option<(Bounce, Option<Mailbox>)> {
-    let inner =
-        mail.parts().iter().skip(1).filter(|it| is_message(it)).find_map(|part| match read(part.message()?) {
+    let inner = mail.parts().iter().skip(1).filter(|it| is_message(it)).take(20).find_map(|part| {
+        match read(part.message()?) {
             Recognition::Bounce(bounce) => Some(bounce),
             Recognition::NotABounce(_) => None,
-        })?;
+        }
+    })?;
     Some((inner, person(mail)))
 }
 
 fn is_message(part: &Part) -> bool {
-    let named = part.file_name().is_some_and(|name| name.to_ascii_lowercase().ends_with(".eml"));
-    matches!(part.content_type(), "message/rfc822" | "message/global") || named && part.children().is_empty()
+    let named = || {
+        let name = part.file_name().unwrap_or_default().to_ascii_lowercase();
+        [".eml", ".txt", ".msg"].iter().any(|it| name.ends_with(it))
+            && part.message().is_some_and(|it| it.header("from").is_some() && it.header("subject").is_some())
+    };
+    matches!(part.content_type(), "message/rfc822" | "message/global") || part.children().is_empty() && named()
+}
+
+/// The person who hands on a bounce that stands in their mail: no daemon, and the message answers
+/// or forwards, quotes, or bears a subject that no bounce has.
+pub(super) fn hands_on(mail: &Mail) -> Option<Mailbox> {
+    let person = person(mail)?;
+    if why_not::is_robots_name(person.local()) {
+        return None;
+    }
+    let subject = mail.header("subject").unwrap_or_default();
+    let answers = mail.header("in-reply-to").is_some() || mail.header("references").is_some();
+    let (prefixed, bare) = why_not::without_prefix(subject);
+    let quotes = || {
+        let marked = |it: &&str| it.trim_start().starts_with(['>', '|']);
+        let text = mail.text();
+        text.lines().take(2000).filter(marked).nth(1).is_some() || announces(text)
+    };
+    (answers || quotes() || !text::is_bounce_subject(bare) || prefixed && attached(mail).is_some()).then_some(person)
+}
+
+/// Whether a line announces a forwarded message, as mail programs do.
+fn announces(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "original message",
+        "forwarded message",
+        "begin forwarded",
+        "forwarded by",
+        "weitergeleitete nachricht",
+        "ursprüngliche nachricht",
+        "message transféré",
+        "mensaje reenviado",
+        "原始邮件",
+        "转发邮件",
+        "转发的邮件",
+        "轉寄",
+        "原始郵件",
+        "転送メッセージ",
+    ];
+    text.lines().take(200).any(|line| {
+        let bare = line.trim();
+        let ruled = bare.starts_with("--") || bare.starts_with("__") || bare.ends_with([':', '：']);
+        ruled && bare.len() < 120 && WORDS.iter().any(|it| bare.to_lowercase().contains(it))
+    })
 }
 
 /// The author of a mail that a person wrote.
@@ -30,7 +78,8 @@ fn person(mail: &Mail) -> Option<Mailbox> {
 /// What can be read of a bounce that stands within a person's own words. `None`: there is none.
 pub(super) fn quoted(mail: &Mail) -> Option<(Bounce, Option<Mailbox>)> {
     let from = person(mail)?;
-    let pasted = mail.parts().iter().skip(1).filter(|it| it.is_text() && it.children().is_empty()).map(Part::text);
+    let pasted =
+        mail.parts().iter().skip(1).filter(|it| it.is_text() && it.children().is_empty()).take(8).map(Part::text);
     std::iter::once(mail.text()).chain(pasted).find_map(|text| {
         let unquoted: String = text
             .lines()

@@ -14,8 +14,10 @@ use crate::mail::{EnhancedStatusCode, Mail, Mailbox, ReversePath};
 #[must_use]
 pub fn recognise(bytes: &[u8]) -> Recognition {
     let mail = Mail::parse(bytes);
-    let recognition = read(&mail);
-    let Recognition::NotABounce(mut other) = recognition else { return recognition };
+    let mut other = match read(&mail) {
+        Recognition::Bounce(bounce) => return handed_on(&mail, bounce),
+        Recognition::NotABounce(other) => other,
+    };
     if matches!(other.because, WhyNot::OurOwnReply | WhyNot::Unreadable) {
         return Recognition::NotABounce(other);
     }
@@ -32,6 +34,30 @@ pub fn recognise(bytes: &[u8]) -> Recognition {
         other.quoted = Some(Box::new(bounce));
     }
     Recognition::NotABounce(other)
+}
+
+/// What was read as a bounce may stand in a person's mail: attached, as a report among its parts,
+/// or in its text. Then it is that person's, whom `design.md` §5 wants named.
+fn handed_on(mail: &Mail, mut bounce: Bounce) -> Recognition {
+    let Some(person) = forwarded::hands_on(mail) else { return Recognition::Bounce(bounce) };
+    if let Some((mut inner, by)) = forwarded::attached(mail) {
+        inner.envelope = bounce.envelope;
+        inner.forwarded_by = by.or(Some(person));
+        return Recognition::Bounce(inner);
+    }
+    if dsn::is_attached(mail) {
+        bounce.forwarded_by = Some(person);
+        return Recognition::Bounce(bounce);
+    }
+    let envelope = bounce.envelope.clone();
+    let mut quoted = forwarded::quoted(mail).map_or(bounce, |(inner, _)| inner);
+    quoted.forwarded_by = Some(person.clone());
+    Recognition::NotABounce(NotABounce {
+        because: WhyNot::QuotedBounce,
+        forwarded_by: Some(person),
+        quoted: Some(Box::new(quoted)),
+        envelope,
+    })
 }
 
 /// What a message is by itself, without looking into messages that are attached to it.
@@ -103,11 +129,28 @@ fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str, 
         .and_then(original::of_part)
         .or_else(|| original_at.and_then(|at| mail.text().get(at..)).and_then(original::of_text));
     let mut recipients = report.recipients;
+    let named = !recipients.is_empty();
     for it in &mut recipients {
         better_words(it, &told);
     }
     if recipients.is_empty() {
         recipients = told.iter().map(|it| of_text(it, provenance)).collect();
+    }
+    if let ([only], [group]) = (&mut recipients[..], &report.nameless[..])
+        && !named
+    {
+        // The group names a file or a user where the words name the mailbox.
+        only.status = only.status.or(group.status);
+        only.action = group.action;
+        only.expired &= only.action == Action::Failed;
+        only.remote_mta = only.remote_mta.take().or_else(|| group.remote_mta.clone());
+    }
+    if recipients.is_empty()
+        && let Some((mut inner, _)) = forwarded::attached(mail)
+    {
+        // A gateway that says only that something came back, and attaches it.
+        inner.envelope = envelope;
+        return Some(inner);
     }
     if recipients.is_empty() {
         recipients.extend(only_recipient(returned.as_ref(), human, provenance));
@@ -247,3 +290,6 @@ fn filler(mail: &Mail, human: &str) -> bool {
     let Some(returned) = original::part(mail).and_then(|it| it.message()) else { return false };
     returned.parts().iter().find(|it| it.is_text()).is_some_and(|it| looks(it.text().as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,6 +135,34 @@ pub(super) fn is_daemon(mail: &Mail) -> bool {
     null || names.iter().any(|it| squeezed.contains(it))
 }
 
+/// Local parts that programs write as, compared without punctuation.
+pub(super) fn is_robots_name(local: &str) -> bool {
+    let squeezed: String = local.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    let names = ["postmaster", "noreply", "donotreply", "gateway", "daemon", "antivirus", "inetgw", "notification"];
+    squeezed == "ndr"
+        || squeezed == "mmdf"
+        || squeezed.ends_with("admin")
+        || names.iter().any(|it| squeezed.contains(it))
+}
+
+/// Whether a subject begins as those of answers and forwardings do, and the subject without that.
+pub(super) fn without_prefix(subject: &str) -> (bool, &str) {
+    const PREFIXES: &[&str] = &[
+        "re", "aw", "fw", "fwd", "wg", "tr", "rv", "sv", "vs", "res", "enc", "antw", "回复", "答复", "转发", "轉寄",
+        "轉發", "回覆", "答覆",
+    ];
+    let mut rest = subject.trim_start();
+    let mut any = false;
+    while let Some((head, tail)) = rest.split_once([':', '：']) {
+        let word = head.split(['[', '(']).next().unwrap_or(head).trim().to_lowercase();
+        if !PREFIXES.contains(&word.as_str()) {
+            break;
+        }
+        (any, rest) = (true, tail.trim_start());
+    }
+    (any, rest)
+}
+
 /// Made to look like a bounce: a daemon's name before an address that is none, nothing returned,
 /// and a link to follow.
 pub(super) fn is_fake(mail: &Mail) -> bool {

@@ -24,6 +24,17 @@ impl Headers {
     /// Reads a header block of LF lines; lines that belong to no field are passed over.
     #[must_use]
     pub fn parse(block: &[u8]) -> Self {
+        Self::read(block, decode_words)
+    }
+
+    /// The same without decoding encoded words: in the fields of a report they belong to the value.
+    #[must_use]
+    pub fn parse_undecoded(block: &[u8]) -> Self {
+        Self::read(block, |value| charset::decode(value, None))
+    }
+
+    fn read(block: &[u8], decode: fn(&[u8]) -> String) -> Self {
+        let field = |(name, value): (String, Vec<u8>)| Field { name, value: decode(&value) };
         let mut fields = Vec::new();
         let mut current: Option<(String, Vec<u8>)> = None;
         for line in block.split(|&b| b == b'\n') {
@@ -35,14 +46,14 @@ impl Headers {
                 continue;
             }
             if let Some(name) = field_name(line) {
-                fields.extend(current.take().map(Field::new));
+                fields.extend(current.take().map(field));
                 let value = line.get(name.len() + 1..).unwrap_or_default();
                 let name = String::from_utf8_lossy(name.trim_ascii()).into_owned();
                 // A colon may stand behind blanks (`Subject : x`), which `name` still holds.
                 current = Some((name, value.trim_ascii().to_vec()));
             }
         }
-        fields.extend(current.map(Field::new));
+        fields.extend(current.map(field));
         Self { fields }
     }
 
@@ -66,12 +77,6 @@ impl Headers {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
-    }
-}
-
-impl Field {
-    fn new((name, value): (String, Vec<u8>)) -> Self {
-        Self { name, value: decode_words(&value) }
     }
 }
 

@@ -148,6 +148,13 @@ impl Marks {
         said
     }
 
+    /// Whether a subject bears one of these signs.
+    pub(super) fn subject_says(&self, signs: &[Sign], subject: &str) -> bool {
+        let mut said = false;
+        self.search(&squeeze(subject), Place::Subject, |use_, _| said |= signs.iter().any(|it| use_ == Use::Sign(*it)));
+        said
+    }
+
     /// The formats whose fingerprint is there, the one with the longest marks first.
     pub(super) fn claims(&self, seen: &Seen) -> Vec<Claim> {
         let held: HashMap<usize, usize> =

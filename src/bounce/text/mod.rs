@@ -79,5 +79,17 @@ pub fn system(format: &str) -> Option<&'static str> {
     FORMATS.system(format)
 }
 
+/// Whether a subject is of the kind that bounces bear.
+#[must_use]
+pub fn is_bounce_subject(subject: &str) -> bool {
+    FORMATS.is_bounce_subject(subject)
+}
+
+/// Whether words say that delivery was tried for long and given up.
+#[must_use]
+pub fn tells_expiry(words: &str) -> bool {
+    FORMATS.tells_expiry(words)
+}
+
 /// The formats of the catalogue; that none is wrong is held by a test.
 static FORMATS: LazyLock<Formats> = LazyLock::new(|| Formats::load(&mut |_| ()));

@@ -69,6 +69,14 @@ impl Formats {
         self.all.iter().find(|it| it.name == format)?.descriptor.system.as_deref()
     }
 
+    pub(super) fn tells_expiry(&self, words: &str) -> bool {
+        self.marks.says(Sign::Expired, words)
+    }
+
+    pub(super) fn is_bounce_subject(&self, subject: &str) -> bool {
+        self.marks.subject_says(&[Sign::Subject, Sign::DelayedSubject], subject)
+    }
+
     pub(super) fn read(&self, mail: &Mail) -> Option<TextReading> {
         let text = self.look_at(mail);
         let reading = self.recipients(&text)?;

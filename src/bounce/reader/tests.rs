@@ -1,0 +1,252 @@
+//! Whole messages, and hostile ones.
+
+use super::*;
+
+const REPORT: &str = "Return-Path: <>\nFrom: MAILER-DAEMON@mx.example.net\nTo: li@corp.example.cn\n\
+    Subject: Undelivered Mail Returned to Sender\n\
+    Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\n\
+    <w@x.example>: host mx.x.example[192.0.2.1] said: 550 5.1.1 no such user\n--b\n\
+    Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.net\n\n\
+    Final-Recipient: rfc822; w@x.example\nAction: failed\nStatus: 5.0.0\n\
+    Diagnostic-Code: smtp; 550 5.1.1 <w@x.example> no such user\n--b\nContent-Type: message/rfc822\n\n\
+    From: li@corp.example.cn\nTo: w@x.example\nSubject: hello\nMessage-ID: <m@corp.example.cn>\n\nbody\n--b--\n";
+
+fn bounce(source: &str) -> Bounce {
+    match recognise(source.as_bytes()) {
+        Recognition::Bounce(bounce) => bounce,
+        Recognition::NotABounce(it) => panic!("{:?}: {source}", it.because),
+    }
+}
+
+fn no_bounce(source: &str) -> NotABounce {
+    match recognise(source.as_bytes()) {
+        Recognition::Bounce(bounce) => panic!("{bounce:?}: {source}"),
+        Recognition::NotABounce(it) => it,
+    }
+}
+
+fn forward(kind: &str, inner: &str) -> String {
+    format!(
+        "From: Chen <chen@corp.example.cn>\nTo: why@corp.example.cn\nSubject: Fwd: look\n\
+         Content-Type: multipart/mixed; boundary=f\n\n--f\n\nwhat is this?\n--f\n{kind}\n\n{inner}\n--f--\n"
+    )
+}
+
+#[test]
+fn a_report_is_read_whole() {
+    let it = bounce(REPORT);
+    assert_eq!(it.reporting_mta.as_deref(), Some("mx.example.net"));
+    let [recipient] = it.recipients.as_slice() else { panic!("{:?}", it.recipients) };
+    assert_eq!(recipient.final_recipient.to_string(), "w@x.example");
+    assert_eq!(recipient.status.map(|it| it.to_string()).as_deref(), Some("5.1.1"));
+    let original = it.original.expect("returned");
+    assert_eq!(original.message_id.map(|it| it.to_string()).as_deref(), Some("<m@corp.example.cn>"));
+    assert!(!original.ours && it.forwarded_by.is_none());
+}
+
+#[test]
+fn a_person_who_attaches_a_bounce_is_named() {
+    for kind in ["Content-Type: message/rfc822", "Content-Type: text/plain; name=\"x.eml\""] {
+        let it = bounce(&forward(kind, REPORT));
+        assert_eq!(it.forwarded_by.map(|it| it.to_string()).as_deref(), Some("chen@corp.example.cn"), "{kind}");
+        assert_eq!(it.recipients[0].final_recipient.to_string(), "w@x.example");
+        assert_eq!(it.envelope.subject.as_deref(), Some("Fwd: look"));
+    }
+}
+
+#[test]
+fn what_a_provider_passes_on_is_forwarded_by_nobody() {
+    let forwarded = forward("Content-Type: message/rfc822", REPORT);
+    let it = bounce(&forwarded.replace("Chen <chen@corp.example.cn>", "postmaster@corp.example.cn"));
+    assert!(it.forwarded_by.is_none());
+}
+
+#[test]
+fn a_quoted_bounce_is_none_but_is_read() {
+    let quoted = "From: Chen <chen@corp.example.cn>\nSubject: Re: failure notice\n\nwhat is this?\n\
+        > Hi. This is the qmail-send program at mx.example.net.\n\
+        > I'm afraid I wasn't able to deliver your message to the following addresses.\n\
+        > This is a permanent error; I've given up. Sorry it didn't work out.\n>\n\
+        > <w@x.example>:\n> 192.0.2.1 does not like recipient.\n> Remote host said: 550 no such user\n";
+    let it = no_bounce(quoted);
+    assert_eq!(
+        (it.because, it.forwarded_by.map(|it| it.to_string())),
+        (WhyNot::QuotedBounce, Some("chen@corp.example.cn".to_owned()))
+    );
+    assert_eq!(it.quoted.expect("read").recipients[0].final_recipient.to_string(), "w@x.example");
+}
+
+#[test]
+fn our_mark_comes_before_anything() {
+    let ours = format!("wb.{}@corp.example.cn", "0".repeat(32));
+    for field in [format!("References: <x@y> <{ours}>"), "X-Whybounced: 1".to_owned(), format!("In-Reply-To: <{ours}>")]
+    {
+        assert_eq!(no_bounce(&format!("{field}\n{REPORT}")).because, WhyNot::OurOwnReply, "{field}");
+    }
+    // In the returned original its own Message-ID counts, the thread that it stands in does not.
+    assert!(bounce(&REPORT.replace("m@corp.example.cn", &ours)).original.expect("returned").ours);
+    let threaded = REPORT.replace("Subject: hello", &format!("Subject: hello\nReferences: <{ours}>"));
+    assert!(!bounce(&threaded).original.expect("returned").ours);
+}
+
+#[test]
+fn noise_is_unreadable() {
+    for source in ["", "\n\n", "\u{0}\u{0}", "hello", "key: value\n\nx"] {
+        assert_eq!(no_bounce(source).because, WhyNot::Unreadable, "{source:?}");
+    }
+}
+
+#[test]
+fn people_who_paste_forward_or_discuss_a_bounce_make_no_bounce() {
+    let report =
+        "Reporting-MTA: dns; mx.example.net\n\nFinal-Recipient: rfc822; w@x.example\nAction: failed\nStatus: 5.1.1\n";
+    let qmail = "Hi. This is the qmail-send program at mx.example.net.\n\
+        I'm afraid I wasn't able to deliver your message to the following addresses.\n\n<w@x.example>:\n\
+        192.0.2.1 does not like recipient.\nRemote host said: 550 no such user\n";
+    for (subject, body, expected) in [
+        (
+            "Fwd: failure notice",
+            format!(
+                "see below\n\n-----Original Message-----\nFrom: MAILER-DAEMON@mx.example.net\nSent: today\nTo: chen@corp.example.cn\nSubject: failure notice\n\n{qmail}"
+            ),
+            WhyNot::QuotedBounce,
+        ),
+        (
+            "转发: 系统退信",
+            format!(
+                "请看\n\n------------------ 原始邮件 ------------------\n发件人: \"MAILER-DAEMON\" <MAILER-DAEMON@mx.example.net>\n主题: failure notice\n\n{qmail}"
+            ),
+            WhyNot::QuotedBounce,
+        ),
+        ("help, what is this", format!("I got this:\n\n{qmail}"), WhyNot::QuotedBounce),
+        ("help, what is this", format!("I got this:\n\n{report}"), WhyNot::QuotedBounce),
+        (
+            "Re: Undelivered Mail Returned to Sender",
+            format!("begin\n> {}", report.replace('\n', "\n> ")),
+            WhyNot::QuotedBounce,
+        ),
+        (
+            "mail to Wang",
+            "Hi, mail to w@x.example was refused last week, his mailbox was full.".to_owned(),
+            WhyNot::OrdinaryMail,
+        ),
+        (
+            "Delivery failed of the chairs",
+            "The parcel could not be delivered to you. Call 550 1234 or contact depot@x.example.".to_owned(),
+            WhyNot::OrdinaryMail,
+        ),
+        ("退信", "王总好，昨天发给 w@x.example 的邮件被退回了，能换个地址吗？".to_owned(), WhyNot::OrdinaryMail),
+    ] {
+        let source = format!(
+            "Return-Path: <chen@corp.example.cn>\nFrom: Chen <chen@corp.example.cn>\nTo: why@corp.example.cn\n\
+             Subject: {subject}\nMessage-ID: <q@corp.example.cn>\nContent-Type: text/plain; charset=utf-8\n\n{body}\n"
+        );
+        let it = no_bounce(&source);
+        assert_eq!(it.because, expected, "{source}");
+        if expected == WhyNot::QuotedBounce {
+            assert_eq!(it.quoted.expect("read").recipients[0].final_recipient.to_string(), "w@x.example", "{source}");
+            assert_eq!(it.forwarded_by.map(|it| it.to_string()).as_deref(), Some("chen@corp.example.cn"));
+        }
+    }
+}
+
+#[test]
+fn robots_receipts_complaints_and_lures_are_told_apart() {
+    let report = |kind: &str, part: &str| {
+        format!(
+            "Return-Path: <>\nFrom: r@x.example\nContent-Type: multipart/report; report-type={kind}; boundary=b\n\n--b\n\nnot displayed\n--b\nContent-Type: message/{part}\n\nFinal-Recipient: rfc822; a@x.example\nAction: failed\nFeedback-Type: abuse\n--b--\n"
+        )
+    };
+    for (source, expected) in [
+        (report("disposition-notification", "disposition-notification"), WhyNot::DispositionNotification),
+        (report("feedback-report", "feedback-report"), WhyNot::FeedbackReport),
+        ("Return-Path: <>\nFrom: Bob <bob@x.example>\nSubject: Automatic reply: offer\nAuto-Submitted: auto-replied\n\nYour mail to bob@x.example will not be delivered to anybody else.\n".to_owned(), WhyNot::AutoReply),
+        ("Return-Path: <>\nFrom: wang@x.example\nSubject: 自动回复: 报价\nContent-Type: text/plain; charset=utf-8\n\n您好，我在休假，邮件暂时无法处理，急事请联系 li@x.example。\n".to_owned(), WhyNot::AutoReply),
+        ("From: Gate <gate@x.example>\nSubject: Please confirm your message to bob@x.example\nAuto-Submitted: auto-replied\n\nYour message was not delivered yet. Prove that you are a person.\n".to_owned(), WhyNot::Challenge),
+        ("Return-Path: <x@bulk.example>\nFrom: Mail Delivery System <s@bulk.example>\nTo: li@corp.example.cn\nSubject: Mail delivery failed: 4 messages pending\nContent-Type: text/html\n\n<p>4 messages could not be delivered to <b>li@corp.example.cn</b>.<br><a href=\"http://bulk.example/login\">Release messages</a></p>\n".to_owned(), WhyNot::FakeBounce),
+        ("Return-Path: <x@bulk.example>\nFrom: 邮件系统管理员 <admin@bulk.example>\nTo: li@corp.example.cn\nSubject: 系统退信：您有 3 封邮件被退回\nContent-Type: text/html; charset=utf-8\n\n<p>发往 li@corp.example.cn 的 3 封邮件无法投递，因为空间不足。<a href=\"https://bulk.example/x\">点击登录</a></p>\n".to_owned(), WhyNot::FakeBounce),
+    ] {
+        assert_eq!(no_bounce(&source).because, expected, "{source}");
+    }
+}
+
+/// Input that broke parsers, ours or others': none may panic, and none may take long.
+fn seeds() -> Vec<Vec<u8>> {
+    let head = "From: MAILER-DAEMON@x.example\nSubject: failure notice\n";
+    let text = |it: String| it.into_bytes();
+    vec![
+        REPORT.replace("gate", "\0").replace('w', "\0").into_bytes(),
+        text(format!("{head}\n{}", "a".repeat(1_000_000))),
+        text(format!("{head}\n{}", "<w@x.example>:\n550 5.1.1 no\n".repeat(8_000))),
+        text(format!("{head}Content-Type: multipart/mixed; boundary=b\n\n{}", "--b\n\nx\n".repeat(10_000))),
+        text((0..200).map(|it| format!("Content-Type: multipart/mixed; boundary=b{it}\n\n--b{it}\n")).collect()),
+        text("Content-Type: message/rfc822\n\n".repeat(8_000)),
+        text(format!(
+            "{head}Content-Type: multipart/mixed; boundary=b\n\n{}",
+            "--b\nContent-Type: message/rfc822\n\nSubject: x\n\n".repeat(4_000)
+        )),
+        text(REPORT.replace(
+            "--b--",
+            "--b--\n--b\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; f@x.example",
+        )),
+        text(format!("{head}\n{}", ">".repeat(200_000))),
+        text(format!("{head}\n{}", "> From: a\n".repeat(20_000))),
+        text(format!("{head}Content-Type: text/html\n\n{}", "<div style=\"display:none\"".repeat(8_000))),
+        text(format!("{head}Content-Type: text/html\n\n{}", "&".repeat(200_000))),
+        text(format!("{head}X: {}\n\n", "=?utf-8?Q?".repeat(20_000))),
+        text(format!(
+            "Content-Type: message/delivery-status\n\n{}",
+            "Final-Recipient: rfc822; a@x.example\n\n".repeat(6_000)
+        )),
+        text(format!("{}\n\nx", "To: a@x.example, ".repeat(12_000))),
+        vec![0xff; 100_000],
+        vec![b'\n'; 200_000],
+        vec![b'\r'; 200_000],
+    ]
+}
+
+#[test]
+fn hostile_messages_are_read_in_bounded_time() {
+    recognise(REPORT.as_bytes()); // the formats are loaded once
+    for (number, seed) in seeds().iter().enumerate() {
+        let begun = std::time::Instant::now();
+        recognise(seed);
+        // Generous: a debug build on a busy machine. What is not linear takes minutes.
+        assert!(begun.elapsed().as_secs() < 20, "seed {number} took {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_report_cut_at_any_octet_is_read_without_panic() {
+    for end in (0..REPORT.len()).step_by(if cfg!(debug_assertions) { 7 } else { 1 }) {
+        recognise(&REPORT.as_bytes()[..end]);
+    }
+}
+
+#[test]
+fn mutated_messages_never_panic() {
+    let whole = forward("Content-Type: message/rfc822", REPORT).into_bytes();
+    arbtest::arbtest(|u| {
+        let mut bytes = whole.clone();
+        for _ in 0..u.int_in_range(1..=12)? {
+            let at = u.choose_index(bytes.len())?;
+            match u.int_in_range(0..=3)? {
+                0 => bytes[at] = u.arbitrary()?,
+                1 => bytes.truncate(at.max(1)),
+                2 => {
+                    let end = (at + u.int_in_range(1..=40)?).min(bytes.len());
+                    let copied = bytes[at..end].to_vec();
+                    let to = u.choose_index(bytes.len())?;
+                    bytes.splice(to..to, copied);
+                }
+                _ => drop(bytes.drain(at..(at + u.int_in_range(1..=40)?).min(bytes.len()))),
+            }
+            if bytes.is_empty() {
+                bytes.push(b'x');
+            }
+        }
+        recognise(&bytes);
+        Ok(())
+    })
+    .budget_ms(4_000);
+}
