@@ -31,7 +31,7 @@ impl Mailbox {
         let domain = domain.trim_end_matches('.').to_lowercase();
         let domain_ok = !domain.is_empty()
             && domain.chars().all(|c| {
-                c.is_alphanumeric() || "-._[]:".contains(c) || !c.is_ascii() && !c.is_whitespace() && !c.is_control()
+                c.is_alphanumeric() || "-._[]:#".contains(c) || !c.is_ascii() && !c.is_whitespace() && !c.is_control()
             });
         (local_ok && domain_ok && text.len() <= 1024).then(|| Self { local: local.to_owned(), domain })
     }

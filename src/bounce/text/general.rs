@@ -52,7 +52,7 @@ pub(super) fn read(lines: &[Line], seen: &Seen, fields: Fields<'_>, shared: &Sha
     let chosen: Vec<&Candidate> = if candidates.iter().any(|it| it.heads && it.weight >= ENOUGH) {
         candidates.iter().filter(|it| it.heads).collect()
     } else if best >= ENOUGH {
-        candidates.iter().filter(|it| it.weight >= ENOUGH && it.weight + 2 >= best).collect()
+        candidates.iter().filter(|it| it.weight >= ENOUGH && (it.named || it.weight + 2 >= best)).collect()
     } else {
         // The only address there is need not have as much.
         let mut rest = candidates.iter().filter(|it| it.weight > 0);
@@ -105,7 +105,7 @@ fn null_path(fields: Fields<'_>) -> bool {
 fn own_addresses(fields: Fields<'_>) -> Vec<(String, i32)> {
     let against = |name: &str| match name.to_ascii_lowercase().as_str() {
         "from" | "reply-to" | "sender" => Some(5),
-        "to" | "return-path" | "x-original-to" | "delivered-to" | "errors-to" => Some(3),
+        "to" | "return-path" | "delivered-to" | "errors-to" => Some(3),
         _ => None,
     };
     let fields = fields.headers.iter().filter_map(|it| Some((against(&it.name)?, &it.value)));
@@ -120,6 +120,8 @@ struct Candidate {
     weight: i32,
     /// It heads a paragraph, `<address>:`, as in so many formats: then all do that failed.
     heads: bool,
+    /// "… could not be delivered to address": whatever else is said of others.
+    named: bool,
 }
 
 struct Weighing<'a> {
@@ -138,7 +140,8 @@ impl Weighing<'_> {
                 let before = line.text.get(..at).unwrap_or_default();
                 let weight = self.weight(number, line, &address, before);
                 let heads = line.text.starts_with(&format!("<{address}>:"));
-                candidates.push(Candidate { line: number, address, weight, heads });
+                let named = introduced(before) && self.seen.lines(Sign::Sentence).any(|it| it == number);
+                candidates.push(Candidate { line: number, address, weight, heads, named });
             }
         }
         candidates
