@@ -212,7 +212,7 @@ fn an_expired_message_has_the_cause_of_its_last_attempt() {
 fn words_inside_addresses_hosts_and_links_are_no_words() {
     assert_eq!(cause("550 <user.unknown@example.org> 5.0.0"), "recipient_rejected");
     assert_eq!(cause("554 quota.example.com http://example.com/virus-found"), "undetermined");
-    assert_eq!(cause("554 spams"), "undetermined");
+    assert_eq!(cause("554 superquota"), "undetermined");
 }
 
 #[test]
