@@ -274,7 +274,7 @@ fn normalise(bytes: &[u8]) -> Vec<u8> {
             out.push(b'\n');
             rest = &rest[at + 1..];
             // `\r\r\n` is one damaged line end, as `\r\n` is a sound one.
-            let carriage_returns = rest.iter().take_while(|&&b| b == b'\r').count();
+            let carriage_returns = rest.iter().take(2).take_while(|&&b| b == b'\r').count();
             if rest.get(carriage_returns) == Some(&b'\n') && carriage_returns <= 1 {
                 rest = &rest[carriage_returns + 1..];
             }

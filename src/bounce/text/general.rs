@@ -17,6 +17,8 @@ use super::{
 const LINE_LIMIT: usize = 400;
 /// An address with less weight is no failed recipient.
 const ENOUGH: i32 = 4;
+/// The same where the sender is no daemon and the address stands amid words, as in letters.
+const AMID_WORDS: i32 = 6;
 /// Lines below an address in which its reason may stand.
 const REACH: usize = 6;
 
@@ -46,7 +48,8 @@ pub(super) fn read(lines: &[Line], seen: &Seen, fields: Fields<'_>, shared: &Sha
     let weighing = Weighing { lines, seen, shared, own: own_addresses(fields) };
     let candidates = weighing.candidates();
     let best = candidates.iter().map(|it| it.weight).max().unwrap_or(0);
-    if certainty == Certainty::IfSomeoneFailed && best <= ENOUGH {
+    let sure = |it: &Candidate| it.weight > if it.apart { ENOUGH } else { AMID_WORDS };
+    if certainty == Certainty::IfSomeoneFailed && !candidates.iter().any(sure) {
         return None;
     }
     let chosen: Vec<&Candidate> = if candidates.iter().any(|it| it.heads && it.weight >= ENOUGH) {
@@ -122,6 +125,8 @@ struct Candidate {
     heads: bool,
     /// "… could not be delivered to address": whatever else is said of others.
     named: bool,
+    /// No words follow it on its line.
+    apart: bool,
 }
 
 struct Weighing<'a> {
@@ -141,7 +146,8 @@ impl Weighing<'_> {
                 let weight = self.weight(number, line, &address, before);
                 let heads = line.text.starts_with(&format!("<{address}>:"));
                 let named = introduced(before) && self.seen.lines(Sign::Sentence).any(|it| it == number);
-                candidates.push(Candidate { line: number, address, weight, heads, named });
+                let apart = line.text.get(at + address.len()..).is_none_or(|rest| squeeze(rest).is_empty());
+                candidates.push(Candidate { line: number, address, weight, heads, named, apart });
             }
         }
         candidates
