@@ -220,7 +220,7 @@ impl Engine {
 }
 
 /// Who wrote the original, for the question of where our side stands.
-pub(super) fn author_of(original: &Original) -> Option<&Mailbox> {
+pub(crate) fn author_of(original: &Original) -> Option<&Mailbox> {
     match &original.return_path {
         Some(ReversePath::Mailbox(mailbox)) => Some(mailbox),
         Some(ReversePath::Null) | None => original.from.as_ref(),

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use daemon::{Ended, run};
+pub(crate) use engine::author_of;
 pub use engine::{Engine, StartError};
 pub use once::{Left, run_once};
 

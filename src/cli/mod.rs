@@ -13,9 +13,11 @@ mod journal;
 mod journal_actions;
 pub mod logging;
 mod manual;
+mod replay;
 mod rule_arguments;
 pub mod rules;
 mod run;
+mod suggest;
 mod terminal;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -57,6 +59,8 @@ enum Command {
     Journal(journal::Args),
     /// Looks into the catalogue of rules, with your own laid over it.
     Rules(rule_arguments::Args),
+    /// Diagnoses the journal's bounces again with today's rules and shows what differs; changes nothing.
+    Replay(replay::Args),
     /// Prints a completion script for a shell.
     Completions(manual::CompletionsArgs),
     /// Prints the manual page, or writes one page a command.
@@ -122,6 +126,7 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(args, terminal),
         Command::Journal(args) => journal::run(cli, args, terminal),
         Command::Rules(args) => rule_arguments::run(cli, args, terminal),
+        Command::Replay(args) => replay::run(cli, args, terminal),
         Command::Completions(args) => manual::completions(args, terminal),
         Command::Man(args) => manual::man(args, terminal),
     }

@@ -1,8 +1,17 @@
-//! Arguments of `rules list|show|test`, and which catalogue they look into; `rules` does the rest.
+//! Arguments of `rules list|show|test|suggest|causes`, and which catalogue they look into; `rules` and
+//! `suggest` do the rest.
 
-use std::{fs::File, io, path::PathBuf};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
-use super::{Cli, Exit, Failure, Format, Terminal, diagnose::country, rules};
+use super::{
+    Cli, Exit, Failure, Format, Terminal,
+    diagnose::{Knowledge, country},
+    rules, suggest,
+};
 use crate::{
     config::{self, Secrets},
     diagnosis::{Catalogue, home_of},
@@ -45,6 +54,10 @@ enum Command {
         #[arg(long, value_name = "CC", value_parser = country)]
         home_country: Option<String>,
     },
+    /// Proposes rules for what could not be determined, as a file for rules.d that lacks only the causes.
+    Suggest(suggest::Args),
+    /// Lists the causes that rules may name.
+    Causes,
 }
 
 pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
@@ -54,8 +67,9 @@ pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exi
     } else {
         None
     };
-    let directory = args.rules_dir.clone().or_else(|| config.as_ref().map(|config| config.rules_dir.clone()));
-    let catalogue = catalogue(directory)?;
+    let directory = args.rules_dir.as_deref().or_else(|| config.as_ref().map(|config| config.rules_dir.as_path()));
+    let own = own_rules(directory)?;
+    let catalogue = catalogue(&own)?;
     let format = match args.format {
         Format::Text => rules::Format::Text,
         Format::Json => rules::Format::Json,
@@ -75,6 +89,12 @@ pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exi
                     .hint("whybounced rules list shows all ids"));
             }
         }
+        Command::Suggest(asked) => {
+            let own: Vec<(&str, &str)> = own.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+            let knowledge = Knowledge::new(catalogue);
+            return suggest::run(asked, config.as_ref(), &own, &knowledge, args.format, terminal);
+        }
+        Command::Causes => rules::causes(&catalogue, format, terminal.out())?,
         Command::Test { text, system, home_country } => {
             let country = home_country.clone().or_else(|| config.and_then(|config| config.home_country));
             let home = home_of(None, country.as_deref());
@@ -85,12 +105,15 @@ pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exi
     Ok(Exit::Fine)
 }
 
-fn catalogue(directory: Option<PathBuf>) -> Result<Catalogue, Failure> {
-    let wrong = |error: String| Failure::new(Exit::Configuration, error);
-    let files = match directory {
-        Some(directory) => config::overlay(&directory, &[".toml"]).map_err(|error| wrong(error.to_string()))?,
-        None => Vec::new(),
-    };
-    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    Catalogue::with_overlay(&files).map_err(|error| wrong(error.to_string()))
+/// The files of `rules.d`: their paths, for errors, and their texts.
+pub(super) fn own_rules(directory: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
+    let Some(directory) = directory else { return Ok(Vec::new()) };
+    let files = config::overlay(directory, &[".toml"]).map_err(|error| Failure::new(Exit::Configuration, error))?;
+    Ok(files.into_iter().map(|(name, text)| (directory.join(name).display().to_string(), text)).collect())
+}
+
+/// The built-in rules under one's own.
+pub(super) fn catalogue(own: &[(String, String)]) -> Result<Catalogue, Failure> {
+    let files: Vec<(&str, &str)> = own.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    Catalogue::with_overlay(&files).map_err(|error| Failure::with_hint(Exit::Configuration, &error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! `rules list|show|test`: the catalogue as the administrator sees it (`design.md` §5).
+//! `rules list|show|test|causes`: the catalogue as the administrator sees it (`design.md` §5).
 //!
 //! Which rule fires on a reply and why, so that a rule of one's own can be tried before it is
 //! installed. Arguments are parsed elsewhere; `out` is standard output.
@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Write};
 
 use serde_json::json;
 
-use crate::diagnosis::{Catalogue, Diagnosis, Home, Level, Rule};
+use crate::diagnosis::{Acts, Applying, Catalogue, Confidence, Diagnosis, Home, Level, Rule};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,6 +67,33 @@ pub fn show(catalogue: &Catalogue, id: &str, format: Format, out: &mut dyn Write
     Ok(true)
 }
 
+/// `rules causes`: every cause that a rule may name, with whose move it is.
+pub fn causes(catalogue: &Catalogue, format: Format, out: &mut dyn Write) -> io::Result<()> {
+    for it in catalogue.causes() {
+        match format {
+            Format::Json => {
+                let line = json!({"cause": it.id, "family": it.family, "acts": it.acts, "permanent": it.permanent});
+                writeln!(out, "{line}")?;
+            }
+            Format::Text => {
+                let acts = match it.acts {
+                    Acts::Sender => "sender",
+                    Acts::RecipientSide => "recipient_side",
+                    Acts::OwnAdmin => "own_admin",
+                    Acts::NobodyWait => "nobody_wait",
+                };
+                let lasting = match it.permanent {
+                    Some(true) => "permanent",
+                    Some(false) => "passing",
+                    None => "unknown",
+                };
+                writeln!(out, "{:<24} {acts:<16} {lasting}", it.id.as_str())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// `rules test TEXT|-`: the verdict on each reply, with all rules that matched, best first.
 pub fn test(catalogue: &Catalogue, asked: &Test<'_>, input: &mut dyn BufRead, out: &mut dyn Write) -> io::Result<()> {
     if asked.text != "-" {
@@ -86,7 +113,7 @@ fn verdict(catalogue: &Catalogue, line: &str, asked: &Test<'_>, out: &mut dyn Wr
     let diagnosis = catalogue.diagnose_text(text, system, asked.home);
     match asked.format {
         Format::Json => writeln!(out, "{}", as_json(text, &diagnosis)),
-        Format::Text => explain(catalogue, text, &diagnosis, out),
+        Format::Text => explain(catalogue, text, (system, asked.home), &diagnosis, out),
     }
 }
 
@@ -98,20 +125,68 @@ fn as_json(text: &str, it: &Diagnosis) -> serde_json::Value {
     })
 }
 
-fn explain(catalogue: &Catalogue, text: &str, it: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
-    let named = |id: &str| catalogue.rules().find(|rule| rule.id() == id);
-    let won = named(&it.rule).map_or("no rule knows these words", |rule| level(rule.level()));
-    writeln!(out, "{text}\n  {} ({:?}): {} [{won}]", it.cause.as_str(), it.confidence, it.rule)?;
-    writeln!(out, "  by the words: {}", it.matched)?;
+fn explain(
+    catalogue: &Catalogue,
+    text: &str,
+    asked: (Option<&str>, Home),
+    it: &Diagnosis,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let applying = catalogue.applying(text, asked.0, asked.1);
+    writeln!(out, "{text}\n  {} ({}), by the rule {}", it.cause.as_str(), confidence(it.confidence), it.rule)?;
+    writeln!(out, "  the words that decided: {}", it.matched)?;
     if let Some(system) = &it.system {
         writeln!(out, "  spoken by: {system}")?;
     }
-    for rival in &it.rivals {
-        let (cause, why) =
-            named(rival).map_or(("", ""), |rule| (catalogue.cause_of(rule).id.as_str(), level(rule.level())));
-        writeln!(out, "  lost: {rival} ({cause}) [{why}]")?;
+    let Some(winner) = applying.iter().find(|other| other.rule.id() == it.rule) else {
+        return writeln!(out, "  no rule knows these words; `whybounced rules suggest` drafts one");
+    };
+    for other in &applying {
+        let cause = catalogue.cause_of(other.rule).id.as_str();
+        let mark = if other.rule.id() == it.rule { "won " } else { "lost" };
+        let own = if other.own { ", own" } else { "" };
+        let level = level(other.rule.level());
+        write!(out, "  {mark} {:<44} {cause:<22} {level}{own}, weight {}", other.rule.id(), other.weight)?;
+        if other.rule.id() == it.rule {
+            writeln!(out)?;
+        } else {
+            writeln!(out, ": {}", why(winner, other))?;
+        }
     }
     Ok(())
+}
+
+/// Why a rule lost against the winner.
+fn why(winner: &Applying<'_>, loser: &Applying<'_>) -> &'static str {
+    let (won, lost) = (winner.rule.level(), loser.rule.level());
+    if loser.rule.never_wins() {
+        "is only shown beside others"
+    } else if lost > won || lost == won && (loser.own, loser.weight) > (winner.own, winner.weight) {
+        "says only that the message expired; the cause of the last attempt goes before it"
+    } else if lost < won {
+        match lost {
+            Level::Shape | Level::ReplyCode | Level::Stage | Level::VagueCode | Level::RegistryCode => {
+                "a code or a stage says less"
+            }
+            Level::VaguePhrase | Level::VaguePhraseWithCode => "its words name no reason",
+            Level::SystemCode => "words go before codes",
+            Level::Phrase | Level::SystemPhrase => "a system's words, or your own rule's, go before anybody's",
+        }
+    } else if winner.own && !loser.own {
+        "your own rule goes first"
+    } else if winner.weight > loser.weight {
+        "its words say less"
+    } else {
+        "as specific; the same cause or the first by name wins"
+    }
+}
+
+fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Guess => "a guess",
+        Confidence::Likely => "likely",
+        Confidence::Certain => "certain",
+    }
 }
 
 fn about(catalogue: &Catalogue, rule: &Rule) -> serde_json::Value {

@@ -361,7 +361,11 @@ impl Builder {
         self.causes.iter().position(|it| it.id.as_str() == name.get_ref()).ok_or_else(|| {
             let reason = format!("there is no cause `{}`", name.get_ref());
             let names = self.causes.iter().map(|it| it.id.as_str());
-            source.mistake(&name.span(), &reason, &nearest(name.get_ref(), names))
+            let hint = match name.get_ref().as_str() {
+                "" => "fill in what it means: `whybounced rules causes` lists all causes".to_owned(),
+                name => nearest(name, names),
+            };
+            source.mistake(&name.span(), &reason, &hint)
         })
     }
 

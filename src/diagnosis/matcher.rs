@@ -25,6 +25,17 @@ const QUOTED: usize = 240;
 /// How specific a rule is: its level, whether it is the administrator's, how much it says.
 pub(super) type Rank = (Level, bool, usize);
 
+/// A rule that applies to a text, and what its place among the others follows from.
+#[derive(Clone, Copy, Debug)]
+pub struct Applying<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// Whether it is the administrator's own.
+    pub own: bool,
+    /// How much it says: the octets of its phrases, a little more for codes and placeholders.
+    pub weight: usize,
+}
+
 /// A rule that applies.
 struct Candidate<'a> {
     rule: &'a Rule,
@@ -59,6 +70,13 @@ impl Catalogue {
     #[must_use]
     pub fn diagnose_text(&self, text: &str, system: Option<&str>, home: Home) -> Diagnosis {
         self.judge(&self.bare_words(text, system, home), false)
+    }
+
+    /// All rules that apply to a server's bare words, best first, those that never win among them.
+    #[must_use]
+    pub fn applying(&self, text: &str, system: Option<&str>, home: Home) -> Vec<Applying<'_>> {
+        let ranked = self.rank_text(text, system, home);
+        ranked.into_iter().map(|(rule, (_, own, weight))| Applying { rule, own, weight }).collect()
     }
 
     /// All rules that apply to bare words with their ranks, best first; for proofs.

@@ -14,6 +14,7 @@ mod phrase;
 mod place;
 mod proof;
 mod rule;
+mod suggest;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -21,9 +22,11 @@ mod text;
 
 pub use catalogue::{Catalogue, Cause};
 pub use form::CatalogueError;
+pub use matcher::Applying;
 pub use place::home_of;
 pub use proof::Unproven;
 pub use rule::{Level, Rule};
+pub use suggest::{Suggestion, Suggestions, Unexplained, suggest};
 
 use serde::{Deserialize, Serialize};
 

@@ -112,6 +112,11 @@ impl Rule {
         self.level
     }
 
+    /// Whether it is only listed beside the rule that wins.
+    pub fn never_wins(&self) -> bool {
+        self.rival
+    }
+
     /// The level that follows from what the rule asks for.
     pub(super) fn standing(&self) -> Level {
         let codes = !self.enhanced.is_empty() || !self.reply.is_empty();

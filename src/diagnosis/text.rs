@@ -54,6 +54,21 @@ impl<'a> Text<'a> {
         &self.ips
     }
 
+    /// Where mail addresses stand in the original.
+    pub(super) fn address_places(&self) -> &[Range<usize>] {
+        &self.addresses
+    }
+
+    /// Where IP literals stand in the original.
+    pub(super) fn ip_places(&self) -> Vec<Range<usize>> {
+        find_ips(self.original, &self.addresses).0
+    }
+
+    /// Where host names and URLs stand in the original.
+    pub(super) fn name_places(&self) -> &[Range<usize>] {
+        &self.names
+    }
+
     /// The range of the original that a range of the squeezed text came from.
     pub(super) fn range(&self, squeezed: Range<usize>) -> Range<usize> {
         let start = self.places.get(squeezed.start).map_or(self.original.len(), |it| it.0 as usize);

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::harness::{Bounce, Letter, Scratch, run};
 
 /// The commands of the contract (`design.md` §5) that there are.
-const COMMANDS: [&str; 9] = ["demo", "check", "run", "diagnose", "explain", "journal", "rules", "completions", "man"];
+const COMMANDS: [&str; 10] =
+    ["demo", "check", "run", "diagnose", "explain", "journal", "rules", "replay", "completions", "man"];
 
 #[test]
 fn help_names_each_command_and_each_command_has_help() {

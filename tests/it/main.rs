@@ -17,6 +17,7 @@ mod mixed_mailboxes;
 mod oauth;
 mod outage;
 mod peer;
+mod rules;
 mod secured;
 mod sent;
 mod servers;

@@ -1,13 +1,14 @@
-//! The pure stages that need nothing but the built-in knowledge, for the commands without a
-//! configuration.
+//! The pure stages with the built-in knowledge or with one's own rules over it, for the commands.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{
+    app,
     bounce::{self, Action, Bounce, Envelope, NotABounce, RecipientReport, Recognition, WhyNot},
     cli::{Exit, Failure},
+    config::Config,
     diagnosis::{Catalogue, Diagnosis, home_of},
-    evidence::Finding,
+    evidence::{self, Finding},
     mail::Mailbox,
 };
 
@@ -21,6 +22,12 @@ impl Knowledge {
     pub fn embedded() -> Result<Self, Failure> {
         let catalogue = Catalogue::embedded().map_err(|error| Failure::new(Exit::Fault, error))?;
         Ok(Self { catalogue })
+    }
+
+    /// Recognition and a catalogue with the administrator's own rules.
+    #[must_use]
+    pub fn new(catalogue: Catalogue) -> Self {
+        Self { catalogue }
     }
 
     /// What a message is. A fault of ours in reading one message is that message's, not the run's.
@@ -42,6 +49,20 @@ impl Knowledge {
     pub fn diagnose(&self, bounce: &Bounce, report: &RecipientReport, country: Option<&str>) -> Diagnosis {
         let author = bounce.original.as_ref().and_then(|it| it.from.as_ref());
         self.catalogue.diagnose(bounce, report, home_of(author.map(Mailbox::domain), country))
+    }
+
+    /// A finding of the journal made again with these rules, as the daemon would; what the DNS said
+    /// then is weighed again.
+    #[must_use]
+    pub fn again(&self, config: &Config, bounce: &Bounce, finding: &Finding) -> Finding {
+        let author = bounce.original.as_ref().and_then(app::author_of);
+        let home = home_of(author.map(Mailbox::domain), config.home_country.as_deref());
+        let weigh = |diagnosis: Diagnosis, trust: bool| {
+            evidence::weigh(finding.report.clone(), diagnosis, finding.observations.clone(), trust)
+        };
+        // Where the answers would have changed what is on record, they were not trusted then.
+        let trusted = weigh(finding.diagnosis.clone(), true).diagnosis == finding.diagnosis;
+        weigh(self.catalogue.diagnose(bounce, &finding.report, home), trusted)
     }
 
     /// A finding, without look-ups, for each recipient that failed or is delayed.

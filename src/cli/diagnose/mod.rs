@@ -62,6 +62,19 @@ pub(super) fn read_one(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
+/// What is done with one message: its source, and its bytes or why they cannot be had.
+type Take<'a> = dyn FnMut(&str, Result<Vec<u8>, String>) -> std::io::Result<()> + 'a;
+
+/// Each message of the paths in their order, one after the other, as `diagnose` reads them.
+pub(super) fn each_message(paths: &[PathBuf], take: &mut Take<'_>) -> std::io::Result<()> {
+    let mut result = Ok(());
+    inputs::walk(paths, false, &mut |input| {
+        result = take(&input.source, input.content.read());
+        result.is_ok()
+    });
+    result
+}
+
 /// A result to be printed: a line, or why there is none.
 type Outcome = Result<Line, ErrorLine>;
 

@@ -26,7 +26,7 @@ use std::{
 
 pub(crate) use self::{
     company::{BOUNCES, CHEN, Company, LI, WHY},
-    daemon::{Config, Daemon, run},
+    daemon::{Config, Daemon, Outcome, run},
     desk::Desk,
     dovecot::{Dovecot, MASTER, MASTER_PASSWORD, PASSWORD},
     mailbox::{Maildir, StoredMail},
