@@ -68,6 +68,10 @@ impl Journal {
             sent_to_person(&mut tx, &person, candidate.asked, settings.person_limit(candidate.asked), now).await?;
         history.sent_in_all = sent_in_all(&mut tx, settings.limit_total, now).await?;
         history.breaker_open = super::memory::breaker(&mut tx).await?.is_some();
+        let muted = super::review::muted(&mut tx).await?;
+        history.muted = !muted.is_empty()
+            && !candidate.failures.is_empty()
+            && candidate.failures.iter().all(|it| muted.contains(it.recipient.domain()));
         if let Some(gathering) = known.history.gathering {
             known.earlier = cases(&mut tx, "m.outbox = $1", values![gathering.row]).await?;
         }

@@ -21,6 +21,7 @@ mod open;
 mod prune;
 mod read;
 mod record;
+mod review;
 mod send;
 mod stats;
 
@@ -41,6 +42,7 @@ use database::Database;
 
 pub use error::Error;
 pub use read::{Filter, Row, Story, StoryEntry, StoryReply};
+pub use review::{DayCount, Diagnosed, Marked, OutboxRow};
 pub use stats::{Count, Stats, WouldAnswer};
 
 /// `[journal]`.
@@ -156,6 +158,14 @@ pub enum Step {
     Held,
     /// Sent on its way again by hand or by the breaker's release.
     Released,
+    /// A person sent a copy to somebody else.
+    Copied,
+    /// A person marked the diagnosis as wrong.
+    Marked,
+    /// A person muted a domain.
+    Muted,
+    /// A person took that back.
+    Unmuted,
 }
 
 /// A digest of a message's octets, by which a copy is known again.

@@ -192,6 +192,9 @@ macro_rules! with_stories {
             a_day_of_refusals_ends_a_row_and_a_refusal_for_good_at_once
             figures_are_counted_and_personal_data_is_forgotten
             lists_go_by_key_and_by_every_filter
+            what_administrators_say_is_kept_with_their_names
+            a_copy_goes_to_a_colleague_once
+            days_and_diagnoses_are_counted
         }
     };
 }

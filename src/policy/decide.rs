@@ -244,6 +244,9 @@ fn about_the_person(settings: &Settings, candidate: &Candidate, history: &Histor
     if settings.opt_out.iter().any(|it| it.same_mailbox(&candidate.addressee)) {
         reasons.push(Suppression::OptedOut);
     }
+    if history.muted {
+        reasons.push(Suppression::DomainMuted);
+    }
     // What joins an explanation that waits already takes no further place.
     if history.gathering.is_none() {
         if !settings.person_limit(candidate.asked).allows(history.sent_to_person) {

@@ -52,6 +52,8 @@ pub enum Suppression {
     RateLimitedTotal,
     /// The person wants no explanations.
     OptedOut,
+    /// An administrator muted the domains that all its recipients are at.
+    DomainMuted,
     /// `policy.mode = "dry_run"`.
     DryRun,
     /// Undetermined, and these are muted.
@@ -248,6 +250,8 @@ pub struct History {
     pub sent_in_all: u32,
     /// The breaker is open.
     pub breaker_open: bool,
+    /// Every failed recipient is at a domain that an administrator muted.
+    pub muted: bool,
     /// What was explained of this identity already: recipient and what became of it.
     pub explained_failures: Vec<Failure>,
     /// The explanation of this identity that still waits unsent, if any.

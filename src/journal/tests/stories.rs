@@ -249,3 +249,59 @@ pub(super) async fn lists_go_by_key_and_by_every_filter(desk: Desk) {
     assert_eq!(ids(Filter { person: Some("Chen@corp.example.cn".to_owned()), ..all() }).await.len(), 5);
     assert_eq!(ids(Filter { since: Some(desk.now), until: Some(desk.now), ..all() }).await, [0_i64; 0]);
 }
+
+pub(super) async fn what_administrators_say_is_kept_with_their_names(desk: Desk) {
+    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "wang@buyer.example"), "wang@buyer.example").await;
+    let journal = &desk.journal;
+    journal.mark(1, "mailbox_full", "administrator", desk.now).await.expect("marked");
+    journal.mark(1, "moved", "wang", desk.now).await.expect("marked");
+    assert_eq!(
+        journal.mark_of(1).await.expect("read").map(|it| (it.cause, it.actor)),
+        Some(("moved".into(), "wang".into()))
+    );
+    assert_eq!(journal.marks(10).await.expect("read").len(), 1);
+    assert!(matches!(journal.mark(7, "moved", "wang", desk.now).await, Err(Error::Unknown { .. })));
+    let story = journal.show("1").await.expect("the story");
+    let marks: Vec<&str> =
+        story.entries.iter().filter(|it| it.step == Step::Marked).map(|it| it.actor.as_str()).collect();
+    assert_eq!(marks, ["administrator", "wang"]);
+
+    journal.mute("Buyer.example", "wang", desk.now).await.expect("muted");
+    let second = bounce(2, "<m2@corp.example.cn>", "li@buyer.example");
+    let decision = desk.take("1:2", &second, "li@buyer.example").await;
+    assert_eq!(decision, Decision::Suppress(vec![Suppression::DomainMuted]));
+    journal.unmute("buyer.example", "wang", desk.now).await.expect("unmuted");
+    assert!(journal.muted().await.expect("read").is_empty());
+    let third = bounce(3, "<m3@corp.example.cn>", "li@buyer.example");
+    assert!(matches!(desk.take("1:3", &third, "li@buyer.example").await, Decision::Reply(_)));
+}
+
+pub(super) async fn a_copy_goes_to_a_colleague_once(desk: Desk) {
+    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "wang@buyer.example"), "wang@buyer.example").await;
+    let story = desk.journal.show("1").await.expect("the story");
+    let Some(Decision::Reply(plan)) = &story.decision else { panic!("{:?}", story.decision) };
+    let reply = Reply {
+        message_id: MessageId::parse("<copy@corp.example.cn>").expect("sound"),
+        to: mailbox("li@corp.example.cn"),
+        bytes: b"a copy".to_vec(),
+    };
+    desk.journal.send_copy(1, plan, &reply, "wang", desk.now).await.expect("queued");
+    let again = desk.journal.send_copy(1, plan, &reply, "wang", desk.now).await;
+    assert!(matches!(again, Err(Error::State { .. })), "{again:?}");
+    let rows = desk.journal.outbox(None, 10).await.expect("read");
+    let to: Vec<Option<&str>> = rows.iter().map(|it| it.to.as_deref()).collect();
+    assert_eq!(to, [Some("li@corp.example.cn"), Some("chen@corp.example.cn")]);
+    assert_eq!(desk.journal.outbox_states().await.expect("read"), [("due".to_owned(), 2)]);
+    let delay = desk.journal.typical_delay(Timestamp::UNIX_EPOCH).await.expect("read");
+    assert_eq!(delay, None, "nothing went out yet");
+}
+
+pub(super) async fn days_and_diagnoses_are_counted(desk: Desk) {
+    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    desk.take("1:2", &bounce(2, "<m2@corp.example.cn>", "b@x.example"), "b@x.example").await;
+    let days = desk.journal.days(Timestamp::UNIX_EPOCH, Timestamp::MAX, SignedDuration::ZERO).await.expect("read");
+    assert_eq!(days.iter().map(|it| (it.cause.as_str(), it.count)).collect::<Vec<_>>(), [("user_unknown", 2)]);
+    let diagnosed = desk.journal.diagnosed(false, 10).await.expect("read");
+    assert_eq!(diagnosed.iter().map(|it| it.message).collect::<Vec<_>>(), [2, 1]);
+    assert!(desk.journal.diagnosed(true, 10).await.expect("read").is_empty());
+}
