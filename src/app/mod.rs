@@ -2,12 +2,13 @@
 //!
 //! `engine` strings the pure stages together for one message, `watch` is one mailbox's task,
 //! `post` the outbox's senders, `daemon` starts, supervises, reloads and stops them, `once` works
-//! everything off and ends. Only here is the clock read.
+//! everything off and ends, `ingest` takes one message from a pipe. Only here is the clock read.
 
 mod chores;
 mod daemon;
 mod engine;
 mod health;
+mod ingest;
 mod notify;
 mod once;
 mod post;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub use daemon::{Ended, run};
 pub(crate) use engine::author_of;
 pub use engine::{Engine, StartError};
+pub use ingest::{Ingested, ingest};
 pub use once::{Left, run_once};
 
 /// What is in hand when we are told to stop may take this long; then it is dropped and read again.
@@ -29,6 +31,8 @@ const WORKERS_FINISH: Duration = Duration::from_millis(2500);
 const JOURNAL_RETRY: Duration = Duration::from_secs(10);
 /// No wait is longer without a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(30);
+/// Rows come from other processes, too (`ingest`, `journal retry`): the outbox is looked at so often.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Before a task that panicked is started again.
 const RESTART: Duration = Duration::from_secs(5);
 

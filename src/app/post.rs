@@ -47,7 +47,7 @@ pub(super) async fn post(engine: Arc<Engine>, stop: CancellationToken, heart: He
         tokio::select! {
             () = stop.cancelled() => break,
             () = engine.outbox_news.notified() => {}
-            () = tokio::time::sleep(wait.min(super::HEARTBEAT)) => {}
+            () = tokio::time::sleep(wait.min(super::LOOK_AGAIN)) => {}
         }
         if wait > KEEP
             && let Some(idle) = sender.take()

@@ -23,9 +23,9 @@ use crate::{
 /// Messages of one mailbox that are being worked on at once.
 const IN_HAND: usize = 8;
 /// A message with so many points against it is set aside, and the scan goes on.
-const MOST_POINTS: u32 = 12;
+pub(super) const MOST_POINTS: u32 = 12;
 /// It broke the pipeline or the protocol: three times is enough.
-const BROKE: u32 = 4;
+pub(super) const BROKE: u32 = 4;
 /// The connection was lost while it was fetched: mostly not its fault, and twelve such losses take
 /// the backoff far beyond any ordinary trouble.
 const LOST: u32 = 1;

@@ -9,6 +9,7 @@ mod demo;
 pub mod diagnose;
 mod exit;
 mod explain;
+mod ingest;
 mod journal;
 mod journal_actions;
 pub mod logging;
@@ -55,6 +56,8 @@ enum Command {
     Diagnose(diagnose::Args),
     /// Shows the explanation that a bounce's author would get; needs no configuration.
     Explain(explain::Args),
+    /// Takes one message on standard input into the journal, as an MTA pipes it; exit 75: keep it.
+    Ingest,
     /// Looks into the journal: what bounced, why, and what became of the explanation.
     Journal(journal::Args),
     /// Looks into the catalogue of rules, with your own laid over it.
@@ -124,6 +127,7 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(&cli.config, args, terminal),
         Command::Diagnose(args) => diagnose::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
+        Command::Ingest => ingest::run(&cli.config),
         Command::Journal(args) => journal::run(cli, args, terminal),
         Command::Rules(args) => rule_arguments::run(cli, args, terminal),
         Command::Replay(args) => replay::run(cli, args, terminal),

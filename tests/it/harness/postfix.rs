@@ -17,6 +17,10 @@ pub(crate) struct Options {
     pub(crate) copies_to: Option<String>,
     /// Refuses the null reverse-path, and each sender but the login's own, where clients submit.
     pub(crate) strict_senders: bool,
+    /// Lines at the end of `main.cf`.
+    pub(crate) main_cf: String,
+    /// Lines at the end of `master.cf`.
+    pub(crate) master_cf: String,
 }
 
 /// The directories that Postfix's own user owns.
@@ -96,6 +100,7 @@ fn owner_of(path: &Path) -> u32 {
 
 fn main_cf(scratch: &Scratch, dovecot: &Dovecot, options: &Options) -> String {
     let dir = scratch.path().display();
+    let more = &options.main_cf;
     let lmtp = dovecot.lmtp;
     let (ip, port) = (lmtp.ip(), lmtp.port());
     let chain = dovecot.authority.chain.display();
@@ -139,7 +144,7 @@ default_transport = {relay}
 smtpd_tls_chain_files = {chain}
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = {sasl}
-{copies}"
+{copies}{more}"
     )
 }
 
@@ -182,6 +187,7 @@ lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
-"
+{}",
+        options.master_cf
     )
 }
