@@ -23,10 +23,8 @@ pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
     let mut config = config::load(path, Secrets::Skip).map_err(again)?;
     config.mailboxes.clear();
     // Dovecot logs every word on standard error as an error; the journal has the rest.
-    logging::start(&LogSettings { filter: "warn".to_owned(), to: config.log.to }).map_err(|it| Failure {
-        exit: Exit::TryAgain,
-        ..it
-    })?;
+    logging::start(&LogSettings { filter: "warn".to_owned(), to: config.log.to })
+        .map_err(|it| Failure { exit: Exit::TryAgain, ..it })?;
     let message = pipe::read(io::stdin().lock(), Timestamp::now(), Role::Central)
         .map_err(|error| again(format!("standard input: {error}")))?;
     if message.bytes.trim_ascii().is_empty() {

@@ -1,6 +1,6 @@
 //! The configurations of `docs/feeding`, word for word, in the real servers.
 
-/// A fenced block of a page, by the name after the fence: "```ini main.cf".
+/// A fenced block of a page, by the name that ends the line of its fence.
 pub(crate) fn block(page: &str, name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/feeding").join(page);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -9,8 +9,8 @@ use std::{
 use crate::{
     feeding::block,
     harness::{
-        BOUNCES, Bounce, CHEN, Config, Daemon, Dovecot, LI, Letter, Postfix, Process, ScriptedSmtp, command, postfix, run,
-        send_mail, servers_here, wait_for,
+        BOUNCES, Bounce, CHEN, Config, Daemon, Dovecot, LI, Letter, Postfix, Process, ScriptedSmtp, command, postfix,
+        run, send_mail, servers_here, wait_for,
     },
 };
 
@@ -181,6 +181,7 @@ fn a_sieve_script_pipes_each_members_bounces_and_disturbs_no_delivery() {
     let text = service.installed(&block("dovecot-sieve-pipe.md", "dovecot.conf"));
     let text = text.replace("/etc/dovecot/whybounced.sieve", &script.display().to_string()).replace("vmail", "nobody");
     let dovecot = Dovecot::start_with(&[CHEN, LI], &text);
+    dovecot.compile(&script);
     let postfix = Postfix::start(&dovecot, &postfix::Options::default());
     let _daemon = service.start();
 

@@ -104,6 +104,12 @@ impl Dovecot {
         self.scratch.path().join("users")
     }
 
+    /// Compiles a global sieve script, as its pages say.
+    pub(crate) fn compile(&self, script: &std::path::Path) {
+        let compiled = command("sievec").arg("-c").arg(&self.config).arg(script).status();
+        assert!(compiled.is_ok_and(|it| it.success()), "sievec takes {}", script.display());
+    }
+
     /// Where Postfix asks for passwords.
     pub(crate) fn sasl_socket(&self) -> PathBuf {
         self.scratch.path().join("run/sasl")
