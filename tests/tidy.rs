@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("evidence", &["catalogue", "mail", "bounce", "diagnosis"]),
     ("policy", &["catalogue", "mail", "bounce", "diagnosis", "evidence"]),
     ("reply", &["catalogue", "mail", "bounce", "diagnosis", "evidence", "policy"]),
-    ("outbox", &["mail", "reply"]),
+    ("outbox", &["mail", "policy", "reply"]),
     // Of `source` and `outbound` only the values that it keeps for them: a cursor, a path choice.
     (
         "journal",
@@ -88,6 +88,9 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("hickory_resolver::", &["src/evidence/dns"]),
     ("axum::", &["src/review/"]),
     ("Recorded::by_journal", &["src/journal/"]),
+    // Whatever is sent passes the outbox's gate first.
+    ("sender.deliver(", &["src/app/post.rs"]),
+    ("INSERT INTO outbox", &["src/journal/record.rs", "src/journal/notices.rs", "src/journal/review.rs"]),
 ];
 
 /// Lines a file may have; tables are exempt by name.

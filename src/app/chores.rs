@@ -32,7 +32,9 @@ pub(super) async fn keep_house(engine: Arc<Engine>, stop: CancellationToken) {
 async fn do_chores(engine: &Engine, turn: u32, breaker_told: &mut bool) -> Result<(), journal::Error> {
     let now = Timestamp::now();
     if engine.journal.tend(&engine.config.policy, now).await? {
-        tracing::warn!("the breaker was released: an hour below its limit; what was held is sent now");
+        tracing::warn!(
+            "the breaker was released: an hour below its limit; each person gets one mail about what was held"
+        );
         engine.outbox_news.notify_one();
     }
     let open = engine.journal.breaker().await?.is_some();

@@ -17,6 +17,7 @@ use super::{
     chores,
     engine::{Engine, StartError},
     health::MailboxHealth,
+    notices,
     notify::{self, Heartbeat},
     post, watch,
 };
@@ -186,6 +187,11 @@ impl Generation {
                 })
             })
             .collect();
+        let told = {
+            let (engine, health, stop) = (Arc::clone(&engine), health.clone(), senders.clone());
+            supervise("notices", stop.clone(), move || notices::tell(Arc::clone(&engine), health.clone(), stop.clone()))
+        };
+        posting.push(told);
         let watchdog = tokio::spawn(notify::watchdog(hearts, PATIENCE));
         Self { engine, health, sources, senders, watching, posting, watchdog }
     }

@@ -22,7 +22,7 @@ use crate::{
     source::{Found, Outcome},
 };
 
-use super::sent::SentFolders;
+use super::{health::JournalHealth, sent::SentFolders};
 
 /// Everything that handling a message takes. Built anew on SIGHUP.
 pub struct Engine {
@@ -35,6 +35,7 @@ pub struct Engine {
     pub journal: Journal,
     /// Rung when a row may have fallen due.
     pub(super) outbox_news: Notify,
+    pub(super) journal_health: JournalHealth,
 }
 
 /// A message that is on record.
@@ -89,7 +90,16 @@ impl Engine {
             .transpose()
             .map_err(StartError::Resolver)?;
         let sent = SentFolders::new(&config.mailboxes);
-        Ok(Self { config, catalogue, texts, resolver, sent, journal, outbox_news: Notify::new() })
+        Ok(Self {
+            config,
+            catalogue,
+            texts,
+            resolver,
+            sent,
+            journal,
+            outbox_news: Notify::new(),
+            journal_health: JournalHealth::default(),
+        })
     }
 
     /// Recognises, diagnoses, checks, decides, renders, and commits. Returns only after the commit.

@@ -2,13 +2,15 @@
 //!
 //! `engine` strings the pure stages together for one message, `watch` is one mailbox's task,
 //! `post` the outbox's senders, `daemon` starts, supervises, reloads and stops them, `once` works
-//! everything off and ends, `ingest` takes one message from a pipe. Only here is the clock read.
+//! everything off and ends, `ingest` takes one message from a pipe, `notices` tells of what no
+//! explanation tells. Only here is the clock read.
 
 mod chores;
 mod daemon;
 mod engine;
 mod health;
 mod ingest;
+mod notices;
 mod notify;
 mod once;
 mod post;

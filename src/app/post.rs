@@ -18,7 +18,7 @@ use super::{engine::Engine, notify::Heartbeat};
 use crate::{
     journal,
     outbound::{KEEP, Sender},
-    outbox::{Delivery, Due},
+    outbox::{self, Delivery, Due},
 };
 
 /// Senders side by side, each with a connection of its own; the order per person is the journal's.
@@ -41,6 +41,7 @@ pub(super) async fn post(engine: Arc<Engine>, stop: CancellationToken, heart: He
             Ok(Worked::Nothing(wait)) => wait,
             Err(error) => {
                 tracing::error!(%error, "the journal cannot be used; nothing is sent until it can");
+                engine.journal_health.broken(&error.to_string());
                 super::JOURNAL_RETRY
             }
         };
@@ -91,14 +92,18 @@ async fn send_one(
     Ok(Worked::Sent)
 }
 
-/// Makes one attempt and records it. When `stop` comes before the body has begun, the attempt is
-/// broken off: nothing was sent.
+/// Makes one attempt and records it, if the gate lets the mail out: every outgoing mail passes here.
+/// When `stop` comes before the body has begun, the attempt is broken off: nothing was sent.
 pub(super) async fn attempt(
     engine: &Engine,
     kept: &mut Option<Sender>,
     due: &Due,
     stop: &CancellationToken,
 ) -> Result<(), journal::Error> {
+    if let Err(closed) = outbox::gate(&engine.config.policy, &engine.config.alerts.to, due) {
+        tracing::warn!(outbox_id = due.id, kind = ?due.kind, why = closed.why(), "a mail was not let out");
+        return engine.journal.turn_back(due.id, closed, Timestamp::now()).await;
+    }
     let mut sender = match kept.take() {
         Some(sender) => sender,
         None => Sender::new(engine.config.outbound.clone(), engine.journal.path_choice().await?),
@@ -121,6 +126,7 @@ pub(super) async fn attempt(
     // What became of it is not forgotten because the disk is full: it could be sent twice.
     while let Err(error) = engine.journal.finish(due.id, &attempt.delivery, Timestamp::now()).await {
         tracing::error!(%error, outbox_id = due.id, "the journal cannot take the outcome; trying again");
+        engine.journal_health.broken(&error.to_string());
         tokio::select! {
             () = stop.cancelled() => return Err(error),
             () = tokio::time::sleep(super::JOURNAL_RETRY) => {}
@@ -129,7 +135,8 @@ pub(super) async fn attempt(
     let (id, number) = (due.id, due.attempt);
     match &attempt.delivery {
         Delivery::Accepted(reply) => {
-            tracing::info!(outbox_id = id, attempt = number, code = reply.code, "explanation handed over");
+            let kind = due.kind;
+            tracing::info!(outbox_id = id, ?kind, attempt = number, code = reply.code, "explanation handed over");
         }
         Delivery::Deferred(stage, reply) => {
             tracing::warn!(

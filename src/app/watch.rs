@@ -63,7 +63,10 @@ pub(super) async fn watch(
             Ended::Source(error) => backoff.failed(error.kind, Timestamp::now(), super::jitter()),
             Ended::Journal(_) => super::JOURNAL_RETRY,
         };
-        health.broken(&ended.to_string());
+        match &ended {
+            Ended::Source(error) => health.broken(error.kind == source::Kind::LoginRefused, &ended.to_string()),
+            Ended::Journal(error) => engine.journal_health.broken(&error.to_string()),
+        }
         if worth_a_line(backoff.failures()) {
             tracing::warn!(mailbox = settings.name, error = %ended, wait_seconds = wait.as_secs(), failures = backoff.failures(), "the mailbox cannot be read; trying again");
         }
@@ -125,7 +128,7 @@ async fn session(
         }
         backoff.worked(Timestamp::now());
         match trouble {
-            Some(trouble) => health.broken(&trouble),
+            Some(trouble) => health.broken(false, &trouble),
             None => health.fine(),
         }
         heart.beat();

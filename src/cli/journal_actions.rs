@@ -121,8 +121,16 @@ pub(super) async fn export(
 pub(super) async fn retry(journal: &Journal, args: &RetryArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let now = Timestamp::now();
     if args.held {
-        let was = journal.release_breaker(now).await.map_err(|error| failure(&error))?;
-        writeln!(terminal.out(), "{}", if was { "The breaker is released." } else { "The breaker was not open." })?;
+        let was = journal.release_breaker().await.map_err(|error| failure(&error))?;
+        writeln!(
+            terminal.out(),
+            "{}",
+            if was {
+                "The breaker is released; each person gets one mail about what was held."
+            } else {
+                "The breaker was not open."
+            }
+        )?;
     }
     for id in &args.ids {
         let story = journal.show(id).await.map_err(|error| failure(&error))?;

@@ -23,7 +23,7 @@ pub(super) const GROUNDED: i64 = 2;
 pub(super) const FOUND: i64 = 3;
 
 /// Rows that count as explanations given or owed; a dry run's do not.
-pub(super) const COUNTED: &str = "kind = 'explanation' AND state NOT IN ('dry_run')";
+pub(super) const COUNTED: &str = "kind = 'explanation' AND state NOT IN ('dry_run', 'withdrawn')";
 
 impl Journal {
     /// The facts that `policy::decide` needs about one message.
@@ -50,7 +50,8 @@ impl Journal {
         let sql = "SELECT id, sequence, version, state, attempts FROM outbox WHERE identity = $1 ORDER BY sequence";
         for row in tx.rows(sql, values![identity.as_str()]).await? {
             let sequence = row.count("sequence")?;
-            let waits = matches!(row.text("state")?.as_str(), "due" | "held" | "dry_run") && row.int("attempts")? == 0;
+            let waits = matches!(row.text("state")?.as_str(), "due" | "held" | "dry_run" | "withdrawn")
+                && row.int("attempts")? == 0;
             history.explained.push(sequence);
             history.gathering = waits
                 .then(|| Ok::<_, Error>(Gathering { row: row.int("id")?, version: row.int("version")?, sequence }))
@@ -124,7 +125,7 @@ pub(super) fn before(now: Timestamp, period: SignedDuration) -> Timestamp {
 }
 
 /// The bounces of some messages with their findings, oldest first.
-async fn cases(
+pub(super) async fn cases(
     tx: &mut Tx,
     condition: &str,
     values: Vec<super::database::Value>,

@@ -85,8 +85,8 @@ impl Journal {
     }
 
     /// What is to be done now and then. Attempts of a daemon that is heard of no more are taken over
-    /// (PostgreSQL). The breaker is released once it has been below its limit for an hour; the held
-    /// rows fall due, one after the other. True if it was released.
+    /// (PostgreSQL). The breaker is released once it has been below its limit for an hour; what was
+    /// held becomes a digest a person (`digests_due`). True if it was released.
     pub async fn tend(&self, settings: &policy::Settings, now: Timestamp) -> Result<bool, Error> {
         self.take_over_lost(now).await?;
         if self.breaker().await?.is_none() {
@@ -103,28 +103,19 @@ impl Journal {
         if now.duration_since(below_since) < RELEASE_AFTER {
             return Ok(false);
         }
-        release(&mut tx, now).await?;
+        forget(&mut tx, BREAKER).await?;
         tx.commit().await?;
         Ok(true)
     }
 
     /// The administrator releases the breaker. True if it was closed.
-    pub async fn release_breaker(&self, now: Timestamp) -> Result<bool, Error> {
+    pub async fn release_breaker(&self) -> Result<bool, Error> {
         let mut tx = self.database.write().await?;
         let was = breaker(&mut tx).await?.is_some();
-        release(&mut tx, now).await?;
+        forget(&mut tx, BREAKER).await?;
         tx.commit().await?;
         Ok(was)
     }
-}
-
-async fn release(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
-    for row in tx.rows("SELECT id FROM outbox WHERE state = 'held'", Vec::new()).await? {
-        let id = row.int("id")?;
-        tx.execute("UPDATE outbox SET state = 'due', next_attempt = $2 WHERE id = $1", values![id, now]).await?;
-        super::record::entry(tx, None, Some(id), now, Step::Released, None, "the breaker was released").await?;
-    }
-    forget(tx, BREAKER).await
 }
 
 /// Opens the breaker when too many explanations fell due, and holds what has not been tried.
@@ -133,7 +124,10 @@ pub(super) async fn check_breaker(tx: &mut Tx, settings: &policy::Settings, now:
         return Ok(());
     }
     if breaker(tx).await?.is_none() {
-        for row in tx.rows("SELECT id FROM outbox WHERE state = 'due' AND attempts = 0", Vec::new()).await? {
+        for row in tx
+            .rows("SELECT id FROM outbox WHERE state = 'due' AND attempts = 0 AND kind = 'explanation'", Vec::new())
+            .await?
+        {
             let id = row.int("id")?;
             tx.execute("UPDATE outbox SET state = 'held', next_attempt = NULL WHERE id = $1", values![id]).await?;
             super::record::entry(tx, None, Some(id), now, Step::Held, None, "the breaker opened").await?;
@@ -167,11 +161,11 @@ pub(super) async fn resume(tx: &mut Tx) -> Result<(), Error> {
     forget(tx, CHANNEL).await
 }
 
-async fn recall<T: DeserializeOwned>(tx: &mut Tx, name: &str) -> Result<Option<T>, Error> {
+pub(super) async fn recall<T: DeserializeOwned>(tx: &mut Tx, name: &str) -> Result<Option<T>, Error> {
     tx.row("SELECT value FROM memory WHERE name = $1", values![name]).await?.map(|row| row.json("value")).transpose()
 }
 
-async fn keep<T: Serialize + Sync>(tx: &mut Tx, name: &str, value: &T, now: Timestamp) -> Result<(), Error> {
+pub(super) async fn keep<T: Serialize + Sync>(tx: &mut Tx, name: &str, value: &T, now: Timestamp) -> Result<(), Error> {
     let sql = "INSERT INTO memory (name, value, at) VALUES ($1, $2, $3) \
                ON CONFLICT (name) DO UPDATE SET value = $2, at = $3";
     tx.execute(sql, values![name, json(value)?, now]).await?;

@@ -11,12 +11,14 @@
 //! history → (decide, render) → record              each message; Conflict: from history again
 //! claim_due → body_started → finish                each attempt; body_started before DATA's body
 //! tend, prune                                      now and then: breaker, leases; retention
+//! watch → states, news → tell; digests_due         now and then: what goes out besides explanations
 //! ```
 
 mod database;
 mod error;
 mod history;
 mod memory;
+mod notices;
 mod open;
 mod prune;
 mod read;
@@ -41,6 +43,7 @@ use crate::{
 use database::Database;
 
 pub use error::Error;
+pub use notices::{Digest, Watch};
 pub use read::{Filter, Row, Story, StoryEntry, StoryReply};
 pub use review::{DayCount, Diagnosed, Marked, OutboxRow};
 pub use stats::{Count, Stats, WouldAnswer};
@@ -166,6 +169,8 @@ pub enum Step {
     Muted,
     /// A person took that back.
     Unmuted,
+    /// A delay was settled before it was told.
+    Withdrawn,
 }
 
 /// A digest of a message's octets, by which a copy is known again.

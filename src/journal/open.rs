@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "journal", include_str!("migrations/0001_journal.sql")),
     (2, "lists", include_str!("migrations/0002_lists.sql")),
     (3, "review", include_str!("migrations/0003_review.sql")),
+    (4, "digests", include_str!("migrations/0004_digests.sql")),
 ];
 
 /// Opens the journal that `settings` name.

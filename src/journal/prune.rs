@@ -46,9 +46,10 @@ impl Journal {
             done += 1;
         }
         tx.execute("DELETE FROM poison WHERE at < $1", values![until]).await?;
-        let copies = "UPDATE outbox SET reply = NULL, person = NULL, mail_to = NULL, answer = NULL WHERE kind = 'copy' \
-                      AND created < $1 AND mail_to IS NOT NULL AND state NOT IN ('due', 'attempting', 'body_started')";
-        tx.execute(copies, values![until]).await?;
+        let others = "UPDATE outbox SET reply = NULL, person = NULL, mail_to = NULL, answer = NULL \
+                      WHERE kind IN ('copy', 'alert') AND created < $1 AND mail_to IS NOT NULL \
+                      AND state NOT IN ('due', 'attempting', 'body_started')";
+        tx.execute(others, values![until]).await?;
         tx.commit().await?;
         Ok(done)
     }

@@ -12,6 +12,7 @@ use super::{
     history::{FOUND, GROUNDED, PLAUSIBLE, bounce_seen, sent_in_all, sent_to_person},
     identity_hash,
     memory::check_breaker,
+    notices::withdraw_settled,
 };
 use crate::{
     bounce::{Action, Bounce, Envelope, NotABounce, Recognition, WhyNot},
@@ -48,6 +49,7 @@ impl Journal {
         };
         let id = insert_message(&mut tx, it, &decision, row).await?;
         entry(&mut tx, Some(id), row, it.at, Step::Recorded, Some(it.catalogue_version), "").await?;
+        withdraw_settled(&mut tx, it).await?;
         if row.is_some() {
             check_breaker(&mut tx, settings, it.at).await?;
         }
@@ -171,15 +173,15 @@ async fn queue(
 ) -> Result<Queued, Error> {
     if let Some(gathering) = plan.gathers {
         let sql = "UPDATE outbox SET reply = $3, mail_to = $4, version = version + 1 \
-                   WHERE id = $1 AND version = $2 AND attempts = 0 AND state IN ('due', 'held', 'dry_run')";
+                   WHERE id = $1 AND version = $2 AND attempts = 0 AND state IN ('due', 'held', 'dry_run', 'withdrawn')";
         let values = values![gathering.row, gathering.version, reply.bytes.clone(), reply.to.to_string()];
         if tx.execute(sql, values).await? == 0 {
             return Ok(Queued::Conflict);
         }
         if state != "dry_run" {
-            // What a dry run left becomes an explanation with the first bounce that comes in live mode.
-            let sql =
-                "UPDATE outbox SET state = $2, created = $3, next_attempt = $4 WHERE id = $1 AND state = 'dry_run'";
+            // What a dry run left, or what was withdrawn, becomes an explanation with the next bounce.
+            let sql = "UPDATE outbox SET state = $2, created = $3, next_attempt = $4 \
+                       WHERE id = $1 AND state IN ('dry_run', 'withdrawn')";
             let next = (state == "due").then_some(plan.not_before);
             tx.execute(sql, values![gathering.row, state, it.at, next]).await?;
         }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     mail::{Mailbox, MessageId},
-    outbox::{self, Delivery, Due, Paused, SmtpReply, Stage},
+    outbox::{self, Delivery, Due, Kind, Paused, SmtpReply, Stage},
     reply::Reply,
 };
 
@@ -31,19 +31,21 @@ impl Journal {
             return Ok(None);
         }
         let mut tx = self.database.write().await?;
-        if let Some(paused) = channel(&mut tx).await? {
-            if paused.until > now {
-                return Ok(None);
-            }
-            pause(&mut tx, &paused.probing(now), now).await?;
+        let paused = channel(&mut tx).await?;
+        if paused.as_ref().is_some_and(|it| it.until > now) {
+            return Ok(None);
         }
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT o.id AS id, o.message_id AS message_id, o.mail_to AS mail_to, o.reply AS reply, \
-             o.attempts AS attempts, o.doubts AS doubts FROM outbox o WHERE {FREE} AND o.next_attempt <= $1 \
-             ORDER BY o.next_attempt, o.id LIMIT 1"
+            "SELECT o.id AS id, o.kind AS kind, o.person AS person, o.message_id AS message_id, o.mail_to AS mail_to, \
+             o.reply AS reply, o.attempts AS attempts, o.doubts AS doubts, (SELECT COUNT(*) FROM entry e \
+             WHERE e.outbox = o.id AND e.step = 'released' AND e.message IS NOT NULL) AS by_hand \
+             FROM outbox o WHERE {FREE} AND o.next_attempt <= $1 ORDER BY o.next_attempt, o.id LIMIT 1"
         ));
         let Some(row) = tx.row(sql, values![now]).await? else { return Ok(None) };
         let due = due(&row)?;
+        if let Some(paused) = paused {
+            pause(&mut tx, &paused.probing(due.id, now), now).await?;
+        }
         let next = outbox::next_attempt(due.attempt, now);
         let sql = "UPDATE outbox SET state = 'attempting', attempts = $2, next_attempt = $3, lease = $4 WHERE id = $1";
         let lease = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
@@ -125,7 +127,7 @@ impl Journal {
                 // No row ends by the channel's fault, nor does the attempt count against it.
                 again(&mut tx, id, now).await?;
                 let before = channel(&mut tx).await?;
-                pause(&mut tx, &Paused::after(before.as_ref(), *stage, why, now), now).await?;
+                pause(&mut tx, &Paused::after(before.as_ref(), id, *stage, why, now), now).await?;
                 let detail = format!("{}: {why}", super::record::name(stage)?);
                 entry(&mut tx, None, Some(id), now, Step::ChannelRefused, None, &detail).await?;
             }
@@ -221,7 +223,16 @@ fn due(row: &Row) -> Result<Due, Error> {
         bytes: row.bytes("reply")?,
     };
     let attempt = row.count("attempts")?.saturating_add(1);
-    Ok(Due { id: row.int("id")?, reply, attempt, repeats_doubt: row.int("doubts")? > 0 })
+    let kind = match row.text("kind")?.as_str() {
+        "explanation" => Kind::Explanation,
+        "copy" => Kind::Copy,
+        "digest" => Kind::Digest,
+        "alert" => Kind::Alert,
+        other => return Err(Error::Row { what: format!("outbox.kind is {other}") }),
+    };
+    let person = row.maybe_text("person")?.as_deref().and_then(Mailbox::parse);
+    let (by_hand, repeats_doubt) = (kind == Kind::Copy || row.int("by_hand")? > 0, row.int("doubts")? > 0);
+    Ok(Due { id: row.int("id")?, kind, person, reply, attempt, by_hand, repeats_doubt })
 }
 
 async fn end(tx: &mut Tx, id: i64, state: &str, step: Step, answer: &str, now: Timestamp) -> Result<(), Error> {

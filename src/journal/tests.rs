@@ -8,7 +8,7 @@ use crate::{
     diagnosis::{Acts, CauseId, Confidence, Diagnosis, Facts, Family},
     evidence::Finding,
     mail::{Language, Mailbox, MessageId, ReversePath},
-    outbox::{Delivery, SmtpReply, Stage, State},
+    outbox::{Delivery, Kind, SmtpReply, Stage, State},
     policy::{self, Incoming, LanguageChoice, Limit, Mode, Proof, Suppression},
     reply::Reply,
 };
@@ -128,11 +128,20 @@ impl Desk {
         self.keeps.as_ref().expect("SQLite").path().join("state/journal.db")
     }
 
+    /// A mail that is no explanation.
+    fn notice(&self, identity: &str, to: &Mailbox) -> Reply {
+        let message_id = crate::mail::mark::message_id(identity, &self.policy.domains[0]).expect("sound");
+        Reply { message_id, to: to.clone(), bytes: b"a notice".to_vec() }
+    }
+
     /// As the pipeline does it: history, decide, render, record, again on conflict.
     async fn take(&self, key: &str, recognition: &Recognition, recipient: &str) -> Decision {
         let role = Role::Central;
         let reference = MessageRef { account: "central".into(), folder: "INBOX".into(), key: key.to_owned() };
-        let findings = [finding(recipient)];
+        let mut findings = [finding(recipient)];
+        if let Recognition::Bounce(bounce) = recognition {
+            findings[0].report.action = bounce.kind();
+        }
         let candidate = policy::candidate(&self.policy, &role, recognition).ok();
         loop {
             let known = self.journal.history(candidate.as_ref(), &self.policy, key, self.now).await.expect("history");
@@ -195,6 +204,11 @@ macro_rules! with_stories {
             what_administrators_say_is_kept_with_their_names
             a_copy_goes_to_a_colleague_once
             days_and_diagnoses_are_counted
+            one_explanation_that_was_held_goes_out_as_it_is
+            a_person_gets_one_digest_in_the_limits_period
+            a_delay_is_not_told_once_the_mail_has_arrived
+            the_gate_ends_a_row_or_keeps_it
+            alerts_are_kept_with_what_they_tell_and_told_once
         }
     };
 }
@@ -210,6 +224,7 @@ macro_rules! on_sqlite {
 
 with_stories!(on_sqlite;);
 
+mod notices;
 mod postgres;
 mod sqlite;
 mod stories;

@@ -5,11 +5,27 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::reply::Reply;
+use crate::{mail::Mailbox, reply::Reply};
 
 mod channel;
+mod gate;
 
 pub use channel::Paused;
+pub use gate::{Closed, gate};
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The explanation of one original's bounces.
+    Explanation,
+    /// A copy of an explanation for a colleague, by an administrator's wish.
+    Copy,
+    /// What one person was not told one by one: a limit was reached, or the breaker held it.
+    Digest,
+    /// To the administrator.
+    Alert,
+}
 
 /// Where an outbox row stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, Serialize, Deserialize)]
@@ -33,6 +49,8 @@ pub enum State {
     DryRun,
     /// Held by the breaker and told in a digest instead.
     Digested,
+    /// A delay that was settled before it was told; a later bounce of the same original takes it up again.
+    Withdrawn,
 }
 
 /// One row claimed for one attempt: already counted, and the next one already dated.
@@ -40,10 +58,16 @@ pub enum State {
 pub struct Due {
     /// The row.
     pub id: i64,
+    /// What it is.
+    pub kind: Kind,
+    /// Whom it is for, who need not be whom it goes to (`policy.mode = "redirect"`).
+    pub person: Option<Mailbox>,
     /// What to send.
     pub reply: Reply,
     /// 1 for the first attempt.
     pub attempt: u32,
+    /// The administrator wants it sent, in a dry run too (`journal retry`).
+    pub by_hand: bool,
     /// The attempt before ended in doubt: this is the one repetition (`design.md` §8.3).
     pub repeats_doubt: bool,
 }

@@ -293,7 +293,8 @@ fn plan(
 }
 
 /// The person's own language where it is known, else the configured one, else the original's.
-fn languages(settings: &Settings, person: &Mailbox, written_in: Option<&str>) -> Vec<Language> {
+#[must_use]
+pub fn languages(settings: &Settings, person: &Mailbox, written_in: Option<&str>) -> Vec<Language> {
     if let Some((_, language)) = settings.languages.iter().find(|(it, _)| it.same_mailbox(person)) {
         return vec![language.clone()];
     }

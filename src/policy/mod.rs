@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::mail::{Language, Mailbox, MessageId, ReferenceId};
 
+pub mod alert;
 mod candidate;
 mod decide;
 mod origin;
 mod settings;
 
 pub use candidate::{Candidate, Failure, candidate};
-pub use decide::{Incoming, decide};
+pub use decide::{Incoming, decide, languages};
 pub use settings::{SettingsError, check_domain};
 
 /// Why nobody is answered; names as in `design.md` §3.

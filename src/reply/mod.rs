@@ -23,6 +23,7 @@ mod frame;
 mod gather;
 mod markup;
 mod message;
+pub mod notice;
 mod page;
 mod safe;
 mod section;

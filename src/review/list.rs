@@ -47,6 +47,7 @@ pub(super) fn explanation(row: &Row) -> String {
         (Some(State::InDoubt), _) => "in doubt".to_owned(),
         (Some(State::DryRun), _) => "dry run".to_owned(),
         (Some(State::Digested), _) => "in a digest".to_owned(),
+        (Some(State::Withdrawn), _) => "withdrawn: delivered after all".to_owned(),
         (Some(State::Held), _) => format!("held: {reasons}"),
         (None, "suppress") => format!("none: {reasons}"),
         (None, decision) => decision.to_owned(),

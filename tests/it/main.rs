@@ -2,6 +2,7 @@
 //!
 //! `harness` starts them on loopback addresses of their own; each other module is one group of stories.
 
+mod alerts;
 mod cli;
 mod corpus;
 mod durable;

@@ -29,7 +29,7 @@ async fn every_story_holds_on_postgresql() {
         return;
     };
     with_stories!(all_stories; cluster);
-    two_daemons_share_the_work(&cluster).await;
+    Box::pin(two_daemons_share_the_work(&cluster)).await;
 }
 
 /// Two daemons on one journal: each row is claimed once, each bounce explained once.
@@ -61,7 +61,7 @@ async fn two_daemons_share_the_work(cluster: &Postgres) {
     claimed.dedup();
     assert_eq!((claimed.len(), all), (10, 10), "each row once, in order");
     // What a daemon died over is taken over by the other when its lease has run out.
-    one.journal.release_breaker(one.now).await.expect("written");
+    one.journal.release_breaker().await.expect("written");
     two.journal.retry(1, two.now).await.expect("by hand");
     let lost = one.journal.claim_due(one.now).await.expect("claim").expect("due");
     two.journal.tend(&two.policy, two.now).await.expect("tend");

@@ -1,5 +1,10 @@
 //! What holds for either database. Each story gets an empty journal.
 
+pub(super) use super::notices::{
+    a_delay_is_not_told_once_the_mail_has_arrived, a_person_gets_one_digest_in_the_limits_period,
+    alerts_are_kept_with_what_they_tell_and_told_once, one_explanation_that_was_held_goes_out_as_it_is,
+    the_gate_ends_a_row_or_keeps_it,
+};
 use super::*;
 
 pub(super) async fn a_bounce_is_explained_once_whatever_its_copies(desk: Desk) {
@@ -89,7 +94,19 @@ pub(super) async fn limits_hold_within_the_transaction_and_the_breaker_holds_eve
     assert!(!desk.journal.tend(&desk.policy, desk.now).await.expect("tend"));
     let later = desk.now + SignedDuration::from_hours(2);
     assert!(desk.journal.tend(&desk.policy, later).await.expect("tend"), "an hour below the limit");
-    assert!(desk.journal.claim_due(later).await.expect("claim").is_some());
+    assert!(desk.journal.claim_due(later).await.expect("claim").is_none(), "what was held is told together");
+    let due = desk.journal.digests_due(&desk.policy, later).await.expect("read");
+    let [digest] = &due[..] else { panic!("one a person: {due:?}") };
+    // Two of the first day, three of the burst, and the one that the limit kept back.
+    assert_eq!(digest.held.len(), 6, "{digest:?}");
+    let mail = desk.notice(&digest.identity, &digest.person);
+    assert!(desk.journal.post_digest(digest, &mail, &desk.policy, later).await.expect("written"));
+    assert!(!desk.journal.post_digest(digest, &mail, &desk.policy, later).await.expect("written"), "once");
+    let sent = desk.journal.claim_due(later).await.expect("claim").expect("the digest");
+    assert_eq!((sent.kind, &sent.reply), (Kind::Digest, &mail));
+    desk.journal.finish(sent.id, &accepted(), later).await.expect("written");
+    assert!(desk.journal.claim_due(later).await.expect("claim").is_none());
+    assert!(desk.journal.digests_due(&desk.policy, later).await.expect("read").is_empty());
 }
 
 pub(super) async fn two_workers_with_copies_of_one_bounce_write_one_explanation(desk: Desk) {
