@@ -2,10 +2,7 @@
 //!
 //! Here the clock is read and evidence is asked for; nothing is sent and no mailbox is touched.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -13,8 +10,8 @@ use tokio::sync::Notify;
 use crate::{
     bounce::{self, Action, Bounce, Original, Recognition},
     config::{self, Config},
-    diagnosis::{Catalogue, Diagnosis, home_of},
-    evidence::{self, Finding, dns::Resolver},
+    diagnosis::{Catalogue, home_of},
+    evidence::{Finding, dns::Resolver},
     journal::{self, Journal, JournalEntry, Recording},
     mail::{Mailbox, RawMessage, Recorded, ReversePath},
     policy::{self, Candidate, Decision, Incoming, Suppression},
@@ -22,7 +19,7 @@ use crate::{
     source::{Found, Outcome},
 };
 
-use super::{health::JournalHealth, sent::SentFolders};
+use super::{checked::Checked, health::JournalHealth, sent::SentFolders};
 
 /// Everything that handling a message takes. Built anew on SIGHUP.
 pub struct Engine {
@@ -70,18 +67,18 @@ pub enum StartError {
 }
 
 /// The administrator's own files, as `check` reads them too.
-fn overlay(directory: &Path, ending: &str) -> Result<Vec<(String, String)>, StartError> {
+fn overlay(directory: &Path, endings: &[&str]) -> Result<Vec<(String, String)>, StartError> {
     let path = directory.to_owned();
-    config::overlay(directory, &[ending]).map_err(|source| StartError::Directory { path, source })
+    config::overlay(directory, endings).map_err(|source| StartError::Directory { path, source })
 }
 
 impl Engine {
     /// Loads catalogue and texts with the administrator's overlays. Opens no connection.
     pub fn new(config: Config, journal: Journal) -> Result<Self, StartError> {
-        let rules = overlay(&config.rules_dir, ".toml")?;
+        let rules = overlay(&config.rules_dir, config::RULES)?;
         let rules: Vec<(&str, &str)> = rules.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         let catalogue = Catalogue::with_overlay(&rules)?;
-        let own = config.templates.as_deref().map(|it| overlay(it, ".md")).transpose()?.unwrap_or_default();
+        let own = config.templates.as_deref().map(|it| overlay(it, &[".md"])).transpose()?.unwrap_or_default();
         let texts = Texts::with_overlay(own).map_err(StartError::Texts)?;
         let resolver = config
             .evidence
@@ -184,27 +181,13 @@ impl Engine {
     async fn findings(&self, bounce: &Bounce) -> Vec<Finding> {
         let author = bounce.original.as_ref().and_then(author_of);
         let home = home_of(author.map(Mailbox::domain), self.config.home_country.as_deref());
-        let diagnosed: Vec<(&bounce::RecipientReport, Diagnosis)> =
-            bounce.recipients.iter().map(|report| (report, self.catalogue.diagnose(bounce, report, home))).collect();
-        let mut seen = HashSet::new();
-        let mut asked: Vec<evidence::EvidenceRequest> =
-            diagnosed.iter().flat_map(|(report, diagnosis)| evidence::requests(report, diagnosis)).collect();
-        asked.retain(|request| seen.insert(request.clone()));
-        let (observations, trust) = match &self.resolver {
-            Some(resolver) if !asked.is_empty() => {
-                let lies = resolver.lies().await;
-                (resolver.observe(&asked, Timestamp::now).await, !lies)
-            }
-            _ => (Vec::new(), false),
+        let checked = Checked {
+            catalogue: &self.catalogue,
+            resolver: self.resolver.as_ref(),
+            settings: &self.config.evidence,
+            domains: &self.config.policy.domains,
         };
-        let of = |report: &bounce::RecipientReport| {
-            let domain = report.final_recipient.domain();
-            observations.iter().filter(|it| it.subject == domain).cloned().collect::<Vec<_>>()
-        };
-        diagnosed
-            .into_iter()
-            .map(|(report, diagnosis)| evidence::weigh(report.clone(), diagnosis, of(report), trust))
-            .collect()
+        checked.findings(bounce, home).await
     }
 
     fn render(

@@ -5,6 +5,7 @@
 //! everything off and ends, `ingest` takes one message from a pipe, `notices` tells of what no
 //! explanation tells. Only here is the clock read.
 
+mod checked;
 mod chores;
 mod daemon;
 mod engine;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub use checked::Checked;
 pub use daemon::{Ended, run};
 pub(crate) use engine::author_of;
 pub use engine::{Engine, StartError};

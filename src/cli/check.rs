@@ -149,10 +149,13 @@ fn configuration(report: &mut Report<'_>, config: &Config) {
 }
 
 fn knowledge(report: &mut Report<'_>, config: &Config) {
-    let rules = config::overlay(&config.rules_dir, &[".toml"]).map_err(|error| error.to_string()).and_then(|files| {
-        let named: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        Catalogue::with_overlay(&named).map(|it| (it.rules().count(), files.len())).map_err(|error| error.to_string())
-    });
+    let rules =
+        config::overlay(&config.rules_dir, config::RULES).map_err(|error| error.to_string()).and_then(|files| {
+            let named: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+            Catalogue::with_overlay(&named)
+                .map(|it| (it.rules().count(), files.len()))
+                .map_err(|error| error.to_string())
+        });
     match rules {
         Ok((rules, files)) => {
             let own = if files == 0 { "none of your own".to_owned() } else { format!("{files} files of your own") };

@@ -108,7 +108,7 @@ pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exi
 /// The files of `rules.d`: their paths, for errors, and their texts.
 pub(super) fn own_rules(directory: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
     let Some(directory) = directory else { return Ok(Vec::new()) };
-    let files = config::overlay(directory, &[".toml"]).map_err(|error| Failure::new(Exit::Configuration, error))?;
+    let files = config::overlay(directory, config::RULES).map_err(|error| Failure::new(Exit::Configuration, error))?;
     Ok(files.into_iter().map(|(name, text)| (directory.join(name).display().to_string(), text)).collect())
 }
 

@@ -135,6 +135,7 @@ pub(super) struct EvidenceTable {
     pub(super) sending_ips: List,
     pub(super) dkim_selectors: List,
     pub(super) probe_port_25: Option<bool>,
+    pub(super) probe_control: Text,
 }
 
 /// `[journal]`. The URL may hold a database password, so it is a secret like any other.

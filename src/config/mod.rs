@@ -23,7 +23,7 @@ use std::{
 
 pub use self::{
     error::{ConfigError, Problem},
-    overlay::overlay,
+    overlay::{RULES, overlay},
     values::duration,
 };
 use self::{file::File, reader::Reader};

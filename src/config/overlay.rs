@@ -5,6 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// What `catalogue.rules_dir` may hold: rules, and fresh address ranges.
+pub const RULES: &[&str] = &[".toml", "cn-ranges.txt"];
+
 /// Every file below `directory` whose name ends in one of `endings`: path below it (with `/`) and
 /// text, sorted by path. A directory that does not exist holds none. Hidden files are left out.
 pub fn overlay(directory: &Path, endings: &[&str]) -> io::Result<Vec<(String, String)>> {

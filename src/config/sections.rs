@@ -226,6 +226,17 @@ fn evidence(reader: &mut Reader<'_>, file: &File) -> evidence::Settings {
             Err(format!("`{text}` is not a name in the DNS"))
         }
     };
+    let probe_port_25 = it.probe_port_25.unwrap_or(false);
+    let probe_control = reader.value("evidence.probe_control", &it.probe_control, control);
+    if probe_port_25 && it.probe_control.is_none() {
+        let hint = "set probe_control = \"IP\": a host outside whose port 25 is known to answer; many networks close that port";
+        reader.problem(
+            "evidence.probe_port_25",
+            None,
+            "a failed probe says nothing without a control host",
+            Some(hint),
+        );
+    }
     evidence::Settings {
         enabled: it.enabled.unwrap_or(true),
         budget: reader
@@ -237,7 +248,8 @@ fn evidence(reader: &mut Reader<'_>, file: &File) -> evidence::Settings {
             text.parse::<IpAddr>().map_err(|_| format!("`{text}` is not an IP address"))
         }),
         dkim_selectors: reader.list("evidence.dkim_selectors", it.dkim_selectors.as_deref(), name),
-        probe_port_25: it.probe_port_25.unwrap_or(false),
+        probe_port_25,
+        probe_control,
     }
 }
 
@@ -247,6 +259,12 @@ fn resolver(text: &str) -> Result<SocketAddr, String> {
     alone
         .or_else(|_| text.parse())
         .map_err(|_| format!("`{text}` is not an address with a port, such as \"192.0.2.53:53\""))
+}
+
+/// `IP`, or `IP:port` for a control host that listens elsewhere.
+fn control(text: &str) -> Result<SocketAddr, String> {
+    let alone = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 25));
+    alone.or_else(|_| text.parse()).map_err(|_| format!("`{text}` is not an address, such as \"198.51.100.25\""))
 }
 
 fn journal(reader: &mut Reader<'_>, it: &JournalTable) -> Option<journal::Settings> {

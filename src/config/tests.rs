@@ -31,6 +31,7 @@ const NO_DEFAULT: &[&str] = &[
     "maildir",
     "reply_to",
     "directory",
+    "probe_control",
     "templates",
     "company",
     "helpdesk",

@@ -55,7 +55,8 @@ impl Catalogue {
     }
 
     /// The built-in catalogue under the administrator's own rules: `(file name, text)`, in order.
-    /// Own rules go before built-in ones and may switch those off by id.
+    /// Own rules go before built-in ones and may switch those off by id. A file `cn-ranges.txt`
+    /// among them takes the place of the address ranges that ship.
     pub fn with_overlay(files: &[(&str, &str)]) -> Result<Self, CatalogueError> {
         let catalogue = Self::from_files(crate::catalogue::FILES, files)?;
         catalogue.prove_overlay(files)?;
@@ -123,11 +124,12 @@ impl Catalogue {
                 builder.add_code(&code, source)?;
             }
         }
-        for (name, text) in overlay {
+        for (name, text) in overlay.iter().filter(|it| !is_ranges(it.0)) {
             builder.add_overlay(Source { name, text })?;
         }
         builder.read_facts(of("facts.toml"))?;
-        let ranges = of("ranges/cn.txt");
+        let fresh = overlay.iter().find(|it| is_ranges(it.0)).map(|(name, text)| Source { name, text });
+        let ranges = fresh.unwrap_or(of("ranges/cn.txt"));
         let ranges = Ranges::parse(ranges.text).map_err(|line| CatalogueError {
             file: ranges.name.to_owned(),
             line,
@@ -140,7 +142,7 @@ impl Catalogue {
 
     /// Each rule of the overlay must win on its own samples.
     fn prove_overlay(&self, files: &[(&str, &str)]) -> Result<(), CatalogueError> {
-        for (name, text) in files {
+        for (name, text) in files.iter().filter(|it| !is_ranges(it.0)) {
             let source = Source { name, text };
             for form in source.parse::<OverlayForm>()?.rule {
                 let Some(rule) = self.rules.iter().rev().find(|it| it.id() == form.id.get_ref()) else { continue };
@@ -160,6 +162,11 @@ impl Catalogue {
         }
         Ok(())
     }
+}
+
+/// Whether a file of the administrator's holds address ranges and not rules.
+fn is_ranges(name: &str) -> bool {
+    name.rsplit('/').next() == Some("cn-ranges.txt")
 }
 
 /// `causes/<cause>/cause.toml` → the cause.

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Home;
+use super::{Catalogue, Home};
 
 /// Where a server stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,6 +74,18 @@ fn within<T: Ord + Copy>(ranges: &[(T, T)], value: T) -> bool {
     after.checked_sub(1).and_then(|it| ranges.get(it)).is_some_and(|(_, last)| value <= *last)
 }
 
+impl Catalogue {
+    /// Whether an address is registered in mainland China; `None` for addresses that are nobody's.
+    #[must_use]
+    pub fn is_in_mainland_china(&self, ip: IpAddr) -> Option<bool> {
+        match self.ranges.whereabouts(ip) {
+            Whereabouts::Inside => Some(true),
+            Whereabouts::Outside => Some(false),
+            Whereabouts::Unknown => None,
+        }
+    }
+}
+
 /// Where our side stands: as told (`--home-country`, `home_country`: a country code), else inside
 /// only if the author's domain is under `.cn` or `.中国` (`design.md` §5).
 #[must_use]
@@ -115,5 +127,17 @@ mod tests {
         assert_eq!(home_of(Some("例子.中国"), None), Home::MainlandChina);
         assert_eq!(home_of(Some("example.com"), None), Home::Elsewhere);
         assert_eq!(home_of(None, None), Home::Elsewhere);
+    }
+
+    #[test]
+    fn ranges_can_be_refreshed_from_a_file() {
+        let ip = "203.0.113.8".parse().unwrap();
+        let shipped = Catalogue::embedded().unwrap();
+        assert_eq!(shipped.is_in_mainland_china(ip), Some(false));
+        let fresh = Catalogue::with_overlay(&[("cn-ranges.txt", "# fresh\n203.0.113.0 203.0.113.255\n")]).unwrap();
+        assert_eq!(fresh.is_in_mainland_china(ip), Some(true));
+        assert_eq!(fresh.is_in_mainland_china("1.0.1.0".parse().unwrap()), Some(false));
+        let error = Catalogue::with_overlay(&[("cn-ranges.txt", "what\n")]).unwrap_err();
+        assert_eq!((error.file.as_str(), error.line), ("cn-ranges.txt", 1));
     }
 }

@@ -1,79 +1,68 @@
-//! What to ask about a diagnosis, and what the answers mean for it. Pure.
+//! What the answers mean for a diagnosis. Pure.
+//!
+//! Causes change only where the DNS settles the matter (`design.md` §4): a domain that does not
+//! exist, takes no mail or names no host; and a refusal without a reason, where a list names us or
+//! our address has no name. Everything else confirms or contradicts, and is shown.
 
-use super::{Answer, EvidenceRequest, Finding, Observation, Verdict};
+use super::{Dkim, Dmarc, Finding, Helo, Listing, MailHosts, Observed, Port25, Reading, Reverse, Spf, Verdict, spf};
 use crate::{
-    bounce::{Action, RecipientReport},
+    bounce::RecipientReport,
     diagnosis::{Acts, CauseId, Confidence, Diagnosis, Family},
 };
-
-/// The questions worth asking about one recipient.
-#[must_use]
-pub fn requests(report: &RecipientReport, diagnosis: &Diagnosis) -> Vec<EvidenceRequest> {
-    if !matches!(report.action, Action::Failed | Action::Delayed) {
-        return Vec::new();
-    }
-    let domain = report.final_recipient.domain().to_owned();
-    match diagnosis.family {
-        Family::Address | Family::Domain | Family::Connection | Family::Unknown | Family::Refused => {
-            vec![EvidenceRequest::MailHosts(domain)]
-        }
-        Family::Mailbox
-        | Family::Size
-        | Family::Reputation
-        | Family::Authentication
-        | Family::Content
-        | Family::Throttled
-        | Family::System
-        | Family::Submission => Vec::new(),
-    }
-}
 
 /// Weighs the observations: sets each verdict, and changes the cause where DNS settles it.
 ///
 /// `trust_names`: the resolver does not answer for names that cannot exist (`design.md` §8.15);
 /// without it nothing is overturned.
 #[must_use]
-pub fn weigh(
-    report: RecipientReport,
-    diagnosis: Diagnosis,
-    observations: Vec<Observation>,
-    trust_names: bool,
-) -> Finding {
-    let mut finding = Finding { report, diagnosis, observations };
-    if trust_names {
-        weigh_mail_hosts(&mut finding);
-    }
-    finding
-}
-
-/// What MX and A say of the recipient's domain now.
-enum MailHosts {
-    Missing,
-    NullMx,
-    NoHost,
-    Mx,
-    Other,
-}
-
-fn mail_hosts(observations: &[Observation], domain: &str) -> MailHosts {
-    let of = |check: &'static str| observations.iter().filter(move |it| it.check == check && it.subject == domain);
-    match of("mx").next().map(|it| &it.answer) {
-        Some(Answer::NoSuchName) => MailHosts::Missing,
-        // RFC 7505 §3: one record, preference 0, the root as host.
-        Some(Answer::Found(records)) if matches!(&records[..], [only] if only.ends_with(" .")) => MailHosts::NullMx,
-        Some(Answer::Found(_)) => MailHosts::Mx,
-        Some(Answer::NoRecord)
-            if of("address").count() == 2 && of("address").all(|it| it.answer == Answer::NoRecord) =>
-        {
-            MailHosts::NoHost
+pub fn weigh(report: RecipientReport, mut diagnosis: Diagnosis, observed: Vec<Observed>, trust_names: bool) -> Finding {
+    let mut observations = Vec::new();
+    for mut it in observed {
+        if trust_names {
+            let verdict = verdict(&mut diagnosis, &it.reading);
+            let of_list = matches!(it.reading, Reading::Blocklist(_));
+            for observation in &mut it.observations {
+                // A confirmation by the name holds for the look-ups that led there alike.
+                observation.verdict = if observation.check == "cname" && !of_list { Verdict::Neutral } else { verdict };
+            }
         }
-        _ => MailHosts::Other,
+        observations.append(&mut it.observations);
+    }
+    Finding { report, diagnosis, observations }
+}
+
+fn verdict(diagnosis: &mut Diagnosis, reading: &Reading) -> Verdict {
+    match reading {
+        Reading::MailHosts(it) => mail_hosts(diagnosis, *it),
+        Reading::Reverse(it) => reverse(diagnosis, it),
+        Reading::Helo(it) => helo(diagnosis, *it),
+        Reading::Spf(it) => authentication(diagnosis, spf_says(it)),
+        Reading::Dkim(it) => authentication(
+            diagnosis,
+            match it {
+                Dkim::Present => Verdict::Contradicts,
+                Dkim::Missing | Dkim::Revoked | Dkim::Broken(_) => Verdict::Confirms,
+                Dkim::Unknown => Verdict::Neutral,
+            },
+        ),
+        Reading::Dmarc(it) => authentication(
+            diagnosis,
+            match it {
+                Dmarc::Missing | Dmarc::Several | Dmarc::Broken => Verdict::Confirms,
+                Dmarc::Policy(_) | Dmarc::Unknown => Verdict::Neutral,
+            },
+        ),
+        Reading::Blocklist(it) => blocklist(diagnosis, it),
+        Reading::Port25(it) => match (diagnosis.family, it) {
+            (Family::Connection, Port25::Closed) => Verdict::Confirms,
+            // Open now says nothing of then: the cause stays, and the reader may send again.
+            (Family::Connection, Port25::Open) => Verdict::Contradicts,
+            _ => Verdict::Neutral,
+        },
     }
 }
 
-fn weigh_mail_hosts(finding: &mut Finding) {
-    let domain = finding.report.final_recipient.domain().to_owned();
-    let diagnosis = &mut finding.diagnosis;
+fn mail_hosts(diagnosis: &mut Diagnosis, hosts: MailHosts) -> Verdict {
     let concerns_name = match diagnosis.family {
         Family::Domain | Family::Connection | Family::Unknown => true,
         Family::Address
@@ -88,37 +77,234 @@ fn weigh_mail_hosts(finding: &mut Finding) {
         | Family::Submission => false,
     };
     if !concerns_name {
-        return;
+        return Verdict::Neutral;
     }
-    let (cause, acts) = match mail_hosts(&finding.observations, &domain) {
+    let (cause, acts) = match hosts {
         MailHosts::Missing => ("host_unknown", Acts::Sender),
         MailHosts::NullMx => ("null_mx", Acts::Sender),
         MailHosts::NoHost => ("no_mail_host", Acts::RecipientSide),
         // Only an MX softens `host_unknown`: the name was away when it was asked for, or here.
         MailHosts::Mx if diagnosis.cause.as_str() == "host_unknown" => {
             diagnosis.confidence = diagnosis.confidence.min(Confidence::Likely);
-            set_verdict(&mut finding.observations, "mx", Verdict::Contradicts);
-            return;
+            return Verdict::Contradicts;
         }
-        MailHosts::Mx | MailHosts::Other => return,
+        MailHosts::Mx | MailHosts::AddressOnly | MailHosts::Unknown => return Verdict::Neutral,
     };
     if diagnosis.cause.as_str() == cause {
         diagnosis.confidence = Confidence::Certain;
-        set_verdict(&mut finding.observations, "mx", Verdict::Confirms);
-    } else {
-        set_verdict(&mut finding.observations, "mx", Verdict::Contradicts);
-        diagnosis.rivals.insert(0, diagnosis.rule.clone());
-        diagnosis.rule = format!("evidence/{cause}");
-        diagnosis.cause = CauseId::new(cause);
-        diagnosis.family = Family::Domain;
-        diagnosis.acts = acts;
-        diagnosis.permanent = Some(true);
-        diagnosis.confidence = Confidence::Certain;
+        return Verdict::Confirms;
+    }
+    change(diagnosis, cause, Family::Domain, acts, Confidence::Certain);
+    diagnosis.permanent = Some(true);
+    Verdict::Contradicts
+}
+
+fn reverse(diagnosis: &mut Diagnosis, reverse: &Reverse) -> Verdict {
+    let wrong = match reverse {
+        Reverse::Missing | Reverse::Unconfirmed(_) => true,
+        Reverse::Confirmed(_) => false,
+        Reverse::Unknown => return Verdict::Neutral,
+    };
+    match (diagnosis.cause.as_str(), wrong) {
+        ("ptr_missing", true) => {
+            diagnosis.confidence = Confidence::Certain;
+            Verdict::Confirms
+        }
+        ("ptr_missing", false) => {
+            diagnosis.confidence = diagnosis.confidence.min(Confidence::Likely);
+            Verdict::Contradicts
+        }
+        // Refused without a reason, and this is a reason: but others may be one as well.
+        ("sender_rejected", true) => {
+            change(diagnosis, "ptr_missing", Family::Authentication, Acts::OwnAdmin, Confidence::Likely);
+            Verdict::Confirms
+        }
+        _ => Verdict::Neutral,
     }
 }
 
-fn set_verdict(observations: &mut [Observation], check: &str, verdict: Verdict) {
-    for observation in observations.iter_mut().filter(|it| it.check == check) {
-        observation.verdict = verdict;
+fn helo(diagnosis: &mut Diagnosis, helo: Helo) -> Verdict {
+    match (diagnosis.cause.as_str(), helo) {
+        ("ptr_missing", Helo::Elsewhere | Helo::NoName) => {
+            diagnosis.confidence = Confidence::Certain;
+            Verdict::Confirms
+        }
+        ("ptr_missing", Helo::Leads) => Verdict::Contradicts,
+        _ => Verdict::Neutral,
+    }
+}
+
+fn spf_says(it: &Spf) -> Verdict {
+    if !it.known {
+        return Verdict::Neutral;
+    }
+    let too_many = it.lookups.is_some_and(|it| it > spf::MOST_LOOKUPS);
+    match it.evaluation.as_ref().map(|it| it.result) {
+        _ if it.records.len() != 1 || too_many => Verdict::Confirms,
+        Some(spf::SpfResult::Pass) => Verdict::Contradicts,
+        Some(spf::SpfResult::Fail | spf::SpfResult::SoftFail | spf::SpfResult::PermError | spf::SpfResult::None) => {
+            Verdict::Confirms
+        }
+        Some(spf::SpfResult::Neutral | spf::SpfResult::TempError) | None => Verdict::Neutral,
+    }
+}
+
+/// SPF, DKIM and DMARC are alternatives to whoever checks: none of them alone settles anything.
+fn authentication(diagnosis: &Diagnosis, says: Verdict) -> Verdict {
+    if diagnosis.cause.as_str() == "auth_failure" { says } else { Verdict::Neutral }
+}
+
+fn blocklist(diagnosis: &mut Diagnosis, listing: &Listing) -> Verdict {
+    match (diagnosis.cause.as_str(), listing) {
+        ("blocklisted", Listing::Listed(_)) => {
+            diagnosis.confidence = Confidence::Certain;
+            Verdict::Confirms
+        }
+        // A list that was not asked may be the one: this one speaks against it, and no more.
+        ("blocklisted", Listing::NotListed) => Verdict::Contradicts,
+        ("sender_rejected" | "ptr_missing", Listing::Listed(_)) if diagnosis.confidence < Confidence::Certain => {
+            change(diagnosis, "blocklisted", Family::Reputation, Acts::OwnAdmin, Confidence::Likely);
+            Verdict::Confirms
+        }
+        _ => Verdict::Neutral,
+    }
+}
+
+/// The cause that evidence names instead; the rule that had won becomes the first rival.
+fn change(diagnosis: &mut Diagnosis, cause: &str, family: Family, acts: Acts, confidence: Confidence) {
+    let rule = std::mem::replace(&mut diagnosis.rule, format!("evidence/{cause}"));
+    diagnosis.rivals.insert(0, rule);
+    diagnosis.cause = CauseId::new(cause);
+    diagnosis.family = family;
+    diagnosis.acts = acts;
+    diagnosis.confidence = confidence;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        bounce::{Action, Provenance},
+        diagnosis::Facts,
+        evidence::{Answer, EvidenceRequest, Observation},
+        mail::Mailbox,
+    };
+
+    fn diagnosis(cause: &str, family: Family, confidence: Confidence) -> Diagnosis {
+        Diagnosis {
+            cause: CauseId::new(cause),
+            family,
+            permanent: None,
+            expired: false,
+            acts: Acts::NobodyWait,
+            confidence,
+            rule: "a/rule".to_owned(),
+            matched: "words".to_owned(),
+            facts: Facts::default(),
+            rivals: Vec::new(),
+            system: None,
+        }
+    }
+
+    fn weighed(diagnosis: Diagnosis, readings: Vec<Reading>, trust: bool) -> Finding {
+        let report = RecipientReport {
+            final_recipient: Mailbox::parse("wang@buyer.example").unwrap(),
+            original_recipient: None,
+            action: Action::Failed,
+            status: None,
+            reply_code: None,
+            diagnostic: None,
+            remote_mta: None,
+            last_attempt_date: None,
+            will_retry_until: None,
+            expired: false,
+            provenance: Provenance::ReportField,
+        };
+        let observed = readings.into_iter().map(|reading| Observed {
+            request: EvidenceRequest::MailHosts("buyer.example".to_owned()),
+            observations: vec![Observation {
+                check: "x".to_owned(),
+                subject: "buyer.example".to_owned(),
+                question: "buyer.example MX".to_owned(),
+                answer: Answer::NoRecord,
+                verdict: Verdict::Neutral,
+                resolver: "192.0.2.53:53".to_owned(),
+                at: jiff::Timestamp::UNIX_EPOCH,
+                ms: 1,
+            }],
+            reading,
+        });
+        weigh(report, diagnosis, observed.collect(), trust)
+    }
+
+    #[test]
+    fn the_dns_settles_what_concerns_the_name() {
+        for (hosts, cause) in [
+            (MailHosts::Missing, "host_unknown"),
+            (MailHosts::NullMx, "null_mx"),
+            (MailHosts::NoHost, "no_mail_host"),
+            (MailHosts::Mx, "connection_timeout"),
+            (MailHosts::AddressOnly, "connection_timeout"),
+            (MailHosts::Unknown, "connection_timeout"),
+        ] {
+            let before = diagnosis("connection_timeout", Family::Connection, Confidence::Certain);
+            let after = weighed(before.clone(), vec![Reading::MailHosts(hosts)], true);
+            assert_eq!(after.diagnosis.cause.as_str(), cause, "{hosts:?}");
+            let untrusted = weighed(before.clone(), vec![Reading::MailHosts(hosts)], false);
+            assert_eq!(untrusted.diagnosis, before, "a resolver that lies overturns nothing");
+            let full = diagnosis("mailbox_full", Family::Mailbox, Confidence::Certain);
+            assert_eq!(weighed(full.clone(), vec![Reading::MailHosts(hosts)], true).diagnosis, full);
+        }
+    }
+
+    #[test]
+    fn only_an_mx_softens_host_unknown() {
+        let before = diagnosis("host_unknown", Family::Domain, Confidence::Certain);
+        let confidence = |hosts| weighed(before.clone(), vec![Reading::MailHosts(hosts)], true).diagnosis.confidence;
+        assert_eq!(confidence(MailHosts::Mx), Confidence::Likely);
+        assert_eq!(confidence(MailHosts::AddressOnly), Confidence::Certain);
+    }
+
+    #[test]
+    fn a_refusal_without_reason_gets_one() {
+        let before = diagnosis("sender_rejected", Family::Reputation, Confidence::Likely);
+        let listed = Reading::Blocklist(Listing::Listed(vec!["127.0.0.2".to_owned()]));
+        let after = weighed(before.clone(), vec![Reading::Reverse(Reverse::Missing), listed.clone()], true);
+        assert_eq!(after.diagnosis.cause.as_str(), "blocklisted");
+        assert_eq!(after.diagnosis.rivals, ["evidence/ptr_missing", "a/rule"]);
+        let after = weighed(before.clone(), vec![Reading::Reverse(Reverse::Missing)], true);
+        assert_eq!(after.diagnosis.cause.as_str(), "ptr_missing");
+        let refused = Reading::Blocklist(Listing::Refused("127.255.255.254".to_owned()));
+        assert_eq!(weighed(before.clone(), vec![refused], true).diagnosis, before);
+        let said = diagnosis("ptr_missing", Family::Authentication, Confidence::Certain);
+        assert_eq!(weighed(said, vec![listed], true).diagnosis.cause.as_str(), "ptr_missing", "they said so");
+    }
+
+    #[test]
+    fn what_we_find_in_order_speaks_against_the_charge() {
+        let verdict = |cause: &str, family, reading| {
+            weighed(diagnosis(cause, family, Confidence::Certain), vec![reading], true).observations[0].verdict
+        };
+        let auth = Family::Authentication;
+        let named = Reading::Reverse(Reverse::Confirmed("mail.corp.example".to_owned()));
+        assert_eq!(verdict("ptr_missing", auth, named), Verdict::Contradicts);
+        assert_eq!(verdict("ptr_missing", auth, Reading::Reverse(Reverse::Missing)), Verdict::Confirms);
+        assert_eq!(verdict("ptr_missing", auth, Reading::Helo(Helo::Elsewhere)), Verdict::Confirms);
+        assert_eq!(verdict("auth_failure", auth, Reading::Dkim(Dkim::Missing)), Verdict::Confirms);
+        assert_eq!(verdict("auth_failure", auth, Reading::Dmarc(Dmarc::Policy("none".to_owned()))), Verdict::Neutral);
+        let spf = |result| {
+            Reading::Spf(Spf {
+                known: true,
+                records: vec!["v=spf1 -all".to_owned()],
+                evaluation: Some(spf::Evaluation { result, reason: "-all".to_owned() }),
+                ..Spf::default()
+            })
+        };
+        assert_eq!(verdict("auth_failure", auth, spf(spf::SpfResult::Pass)), Verdict::Contradicts);
+        assert_eq!(verdict("auth_failure", auth, spf(spf::SpfResult::Fail)), Verdict::Confirms);
+        assert_eq!(verdict("sender_invalid", auth, spf(spf::SpfResult::Fail)), Verdict::Neutral);
+        let closed = Reading::Port25(Port25::Closed);
+        assert_eq!(verdict("connection_timeout", Family::Connection, closed.clone()), Verdict::Confirms);
+        assert_eq!(verdict("mailbox_full", Family::Mailbox, closed), Verdict::Neutral);
     }
 }

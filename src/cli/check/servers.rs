@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Exit, Report};
 use crate::{
     config::Config,
-    evidence::{Answer, EvidenceRequest, dns::Resolver},
+    evidence::{Answer, EvidenceRequest, Observation, dns::Resolver},
     journal::{self, Access, Filter, Journal},
     outbound::{Route, Sender},
     source::{self, After, Mailbox, Place},
@@ -29,13 +29,16 @@ async fn names(report: &mut Report<'_>, config: &Config) {
         Ok(resolver) => resolver,
         Err(error) => return report.error("dns", &error, Exit::Unavailable),
     };
-    if resolver.lies().await {
-        let remedy = "name an honest one in evidence.resolvers; until then nothing is overturned by look-ups";
-        report.warning("dns", "the resolver answers for names that do not exist", Some(remedy));
-    }
     for domain in &config.policy.domains {
         let seen = resolver.observe(&[EvidenceRequest::MailHosts(domain.clone())], Timestamp::now).await;
-        let Some(last) = seen.last() else { continue };
+        if seen.lies.is_some() {
+            let remedy = "name an honest one in evidence.resolvers; until then nothing is overturned by look-ups";
+            report.warning("dns", "the resolver answers for names that do not exist", Some(remedy));
+        }
+        let about = |it: &&Observation| it.check == "mx" || it.check == "address";
+        let Some(last) = seen.observed.iter().flat_map(|it| &it.observations).filter(about).next_back() else {
+            continue;
+        };
         let check = format!("dns {domain}");
         match &last.answer {
             Answer::Found(records) => report.fine(&check, &records.join(", ")),
