@@ -71,7 +71,7 @@ impl Checked<'_> {
         };
         let mut findings = Vec::new();
         for ((report, diagnosis), wanted) in diagnosed.into_iter().zip(wanted) {
-            let own = wanted.iter().filter_map(|it| observed.get(it).cloned()).collect();
+            let own = wanted.iter().filter_map(|it| observed.get(it)).flat_map(|it| it.observations.clone()).collect();
             let mut finding = evidence::weigh(report.clone(), diagnosis, own, lies.is_none());
             if matches!(finding.report.action, Action::Failed | Action::Delayed) {
                 evidence::suggest(&mut finding, &known, Timestamp::now());

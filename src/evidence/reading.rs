@@ -1,6 +1,8 @@
 //! What the answers say, as types. Pure.
 
-use super::{Answer, EvidenceRequest, Observation, spf};
+use std::{collections::BTreeSet, net::IpAddr, ops::Range};
+
+use super::{Answer, EvidenceRequest, Observation, names, spf};
 
 /// One request with what was asked for it and what came of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,6 +148,136 @@ pub enum Port25 {
     Unknown,
 }
 
+/// What observations say, each reading with the observations that it rests on; those of no check
+/// known here are passed over. From the observations alone, so that the journal's are read alike.
+pub(super) fn readings(observations: &[Observation]) -> Vec<(Range<usize>, Reading)> {
+    let mut all = Vec::new();
+    let mut begin = 0;
+    while let Some(first) = observations.get(begin) {
+        let follows: &[&str] = match first.check.as_str() {
+            "mx" => &["cname", "mx_host", "address"],
+            "ptr" => &["fcrdns"],
+            "dmarc" => &["dmarc"],
+            _ => &[],
+        };
+        let rest = observations.get(begin + 1..).unwrap_or_default();
+        let more = rest.iter().take_while(|it| it.subject == first.subject && follows.contains(&it.check.as_str()));
+        let end = begin + 1 + more.count();
+        let group = observations.get(begin..end).unwrap_or_default();
+        let last = group.last().unwrap_or(first);
+        let reading = match first.check.as_str() {
+            "mx" => Some(Reading::MailHosts(mail_hosts(group))),
+            "ptr" => Some(Reading::Reverse(reverse(group))),
+            "helo" => Some(Reading::Helo(helo(first))),
+            "spf" => Some(Reading::Spf(spf_again(first))),
+            "dkim" => Some(Reading::Dkim(dkim(&first.answer))),
+            "dmarc" => Some(Reading::Dmarc(dmarc(&last.answer))),
+            "blocklist" => Some(Reading::Blocklist(listing(&first.answer))),
+            "port_25" => Some(Reading::Port25(port_25(&first.answer))),
+            _ => None,
+        };
+        all.extend(reading.map(|it| (begin..end, it)));
+        begin = end;
+    }
+    all
+}
+
+/// The addresses in an answer.
+pub(super) fn addresses(answer: &Answer) -> Vec<IpAddr> {
+    match answer {
+        Answer::Found(records) => records.iter().filter_map(|it| it.parse().ok()).collect(),
+        Answer::NoRecord | Answer::NoSuchName | Answer::Unavailable(_) => Vec::new(),
+    }
+}
+
+/// `mx`, and the `mx_host` or `address` look-ups that followed (RFC 5321 §5.1).
+pub(super) fn mail_hosts(group: &[Observation]) -> MailHosts {
+    let mx = group.iter().find(|it| it.check == "mx");
+    let further = || group.iter().filter(|it| matches!(it.check.as_str(), "mx_host" | "address"));
+    let some = further().any(|it| !addresses(&it.answer).is_empty());
+    let none = further().all(|it| it.answer.is_absent());
+    match mx.map(|it| &it.answer) {
+        Some(Answer::NoSuchName) => MailHosts::Missing,
+        Some(Answer::Unavailable(_)) | None => MailHosts::Unknown,
+        Some(Answer::Found(records)) if is_null_mx(records) => MailHosts::NullMx,
+        Some(Answer::Found(records)) => {
+            let asked: BTreeSet<&str> = further().filter_map(|it| it.question.split(' ').next()).collect();
+            if none && asked.len() == exchangers(records).len() { MailHosts::NoHost } else { MailHosts::Mx }
+        }
+        Some(Answer::NoRecord) if some => MailHosts::AddressOnly,
+        // A and AAAA.
+        Some(Answer::NoRecord) if none && further().count() == 2 => MailHosts::NoHost,
+        Some(Answer::NoRecord) => MailHosts::Unknown,
+    }
+}
+
+/// `ptr`, and the look-ups of its names.
+pub(super) fn reverse(group: &[Observation]) -> Reverse {
+    let Some((ptr, forward)) = group.split_first() else { return Reverse::Unknown };
+    let Ok(ip) = ptr.subject.parse::<IpAddr>() else { return Reverse::Unknown };
+    let named = match &ptr.answer {
+        Answer::NoRecord | Answer::NoSuchName => return Reverse::Missing,
+        Answer::Unavailable(_) => return Reverse::Unknown,
+        Answer::Found(names) => names,
+    };
+    let host = |it: &Observation| it.question.split(' ').next().unwrap_or_default().to_owned();
+    // A name that is no public name leads nowhere; a server that is silent says nothing.
+    let silent = |it: &Observation| matches!(it.answer, Answer::Unavailable(_)) && names::askable(&host(it)).is_ok();
+    match (forward.iter().find(|it| addresses(&it.answer).contains(&ip)), named.first()) {
+        (Some(it), _) => Reverse::Confirmed(host(it)),
+        (None, Some(name)) if !forward.iter().any(silent) => Reverse::Unconfirmed(name.clone()),
+        (None, _) => Reverse::Unknown,
+    }
+}
+
+pub(super) fn helo(it: &Observation) -> Helo {
+    let name = it.question.split(' ').next().unwrap_or_default();
+    let leads = it.subject.parse::<IpAddr>().is_ok_and(|ip| addresses(&it.answer).contains(&ip));
+    match &it.answer {
+        _ if names::askable(name).is_err() => Helo::NoName,
+        Answer::Found(_) if leads => Helo::Leads,
+        Answer::Found(_) | Answer::NoRecord | Answer::NoSuchName => Helo::Elsewhere,
+        Answer::Unavailable(_) => Helo::Unknown,
+    }
+}
+
+/// From the records and the line behind them ([`spf_summary`]).
+fn spf_again(it: &Observation) -> Spf {
+    let texts = match &it.answer {
+        Answer::Found(texts) => texts.as_slice(),
+        Answer::NoRecord | Answer::NoSuchName => &[],
+        Answer::Unavailable(_) => return Spf::default(),
+    };
+    let records: Vec<String> = texts.iter().filter(|it| spf::is_record(it)).cloned().collect();
+    let summary = texts.iter().find(|it| !spf::is_record(it));
+    let evaluation = summary.and_then(|it| {
+        let (result, reason) = it.split_once(": ")?.1.split_once(" (")?;
+        let (reason, _) = reason.rsplit_once(')')?;
+        Some(spf::Evaluation { result: result.parse().ok()?, reason: reason.to_owned() })
+    });
+    let lookups = summary.and_then(|it| {
+        let before = it.rsplit_once(" of ")?.0;
+        before.rsplit(' ').next()?.parse().ok()
+    });
+    Spf { known: true, records, evaluation, lookups, flattened: None }
+}
+
+/// What a record comes to, as a line behind it: `203.0.113.8: fail (-all); 4 of 10 look-ups`.
+pub(super) fn spf_summary(spf: &Spf, ip: Option<IpAddr>) -> Option<String> {
+    let result = spf.evaluation.as_ref().zip(ip).map(|(it, ip)| format!("{ip}: {} ({})", it.result, it.reason));
+    let lookups = spf.lookups.map(|it| format!("{it} of {} look-ups", spf::MOST_LOOKUPS));
+    let parts: Vec<String> = [result, lookups].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+pub(super) fn port_25(answer: &Answer) -> Port25 {
+    match answer {
+        Answer::Found(_) => Port25::Open,
+        Answer::NoRecord | Answer::NoSuchName => Port25::Closed,
+        Answer::Unavailable(_) => Port25::Unknown,
+    }
+}
+
 /// Whether this is the one record by which a domain says that it takes no mail (RFC 7505 §3).
 pub(super) fn is_null_mx(records: &[String]) -> bool {
     matches!(records, [only] if only.split_whitespace().nth(1) == Some("."))
@@ -268,6 +400,31 @@ mod tests {
         assert_eq!(listing(&found(&["127.255.255.254"])), Listing::Refused("127.255.255.254".to_owned()));
         assert!(matches!(listing(&found(&["203.0.113.80"])), Listing::Refused(_)));
         assert_eq!(listing(&Answer::NoSuchName), Listing::NotListed);
+    }
+
+    #[test]
+    fn what_an_spf_record_comes_to_is_read_back() {
+        let spf = Spf {
+            known: true,
+            records: vec!["v=spf1 -all".to_owned()],
+            evaluation: Some(spf::Evaluation { result: spf::SpfResult::SoftFail, reason: "~all (x)".to_owned() }),
+            lookups: Some(4),
+            flattened: None,
+        };
+        let ip = "2001:db8::1".parse().expect("an address");
+        let texts = spf.records.iter().cloned().chain(spf_summary(&spf, Some(ip))).collect();
+        let observation = Observation {
+            check: "spf".to_owned(),
+            subject: "corp.example".to_owned(),
+            question: "corp.example TXT".to_owned(),
+            answer: Answer::Found(texts),
+            verdict: crate::evidence::Verdict::Neutral,
+            resolver: "192.0.2.53:53".to_owned(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            ms: 1,
+        };
+        assert_eq!(spf_again(&observation), spf);
+        assert_eq!(readings(&[observation]), [(0..1, Reading::Spf(spf))]);
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! exist, takes no mail or names no host; and a refusal without a reason, where a list names us or
 //! our address has no name. Everything else confirms or contradicts, and is shown.
 
-use super::{Dkim, Dmarc, Finding, Helo, Listing, MailHosts, Observed, Port25, Reading, Reverse, Spf, Verdict, spf};
+use super::{
+    Dkim, Dmarc, Finding, Helo, Listing, MailHosts, Observation, Port25, Reading, Reverse, Spf, Verdict,
+    reading::readings, spf,
+};
 use crate::{
     bounce::RecipientReport,
     diagnosis::{Acts, CauseId, Confidence, Diagnosis, Family},
@@ -15,18 +18,19 @@ use crate::{
 /// `trust_names`: the resolver does not answer for names that cannot exist (`design.md` §8.15);
 /// without it nothing is overturned.
 #[must_use]
-pub fn weigh(report: RecipientReport, mut diagnosis: Diagnosis, observed: Vec<Observed>, trust_names: bool) -> Finding {
-    let mut observations = Vec::new();
-    for mut it in observed {
-        if trust_names {
-            let verdict = verdict(&mut diagnosis, &it.reading);
-            let of_list = matches!(it.reading, Reading::Blocklist(_));
-            for observation in &mut it.observations {
-                // A confirmation by the name holds for the look-ups that led there alike.
-                observation.verdict = if observation.check == "cname" && !of_list { Verdict::Neutral } else { verdict };
+pub fn weigh(
+    report: RecipientReport,
+    mut diagnosis: Diagnosis,
+    mut observations: Vec<Observation>,
+    trust_names: bool,
+) -> Finding {
+    if trust_names {
+        for (range, reading) in readings(&observations) {
+            let verdict = verdict(&mut diagnosis, &reading);
+            for observation in observations.get_mut(range).unwrap_or_default() {
+                observation.verdict = verdict;
             }
         }
-        observations.append(&mut it.observations);
     }
     Finding { report, diagnosis, observations }
 }
@@ -183,12 +187,7 @@ fn change(diagnosis: &mut Diagnosis, cause: &str, family: Family, acts: Acts, co
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        bounce::{Action, Provenance},
-        diagnosis::Facts,
-        evidence::{Answer, EvidenceRequest, Observation},
-        mail::Mailbox,
-    };
+    use crate::diagnosis::Facts;
 
     fn diagnosis(cause: &str, family: Family, confidence: Confidence) -> Diagnosis {
         Diagnosis {
@@ -206,35 +205,10 @@ mod tests {
         }
     }
 
-    fn weighed(diagnosis: Diagnosis, readings: Vec<Reading>, trust: bool) -> Finding {
-        let report = RecipientReport {
-            final_recipient: Mailbox::parse("wang@buyer.example").unwrap(),
-            original_recipient: None,
-            action: Action::Failed,
-            status: None,
-            reply_code: None,
-            diagnostic: None,
-            remote_mta: None,
-            last_attempt_date: None,
-            will_retry_until: None,
-            expired: false,
-            provenance: Provenance::ReportField,
-        };
-        let observed = readings.into_iter().map(|reading| Observed {
-            request: EvidenceRequest::MailHosts("buyer.example".to_owned()),
-            observations: vec![Observation {
-                check: "x".to_owned(),
-                subject: "buyer.example".to_owned(),
-                question: "buyer.example MX".to_owned(),
-                answer: Answer::NoRecord,
-                verdict: Verdict::Neutral,
-                resolver: "192.0.2.53:53".to_owned(),
-                at: jiff::Timestamp::UNIX_EPOCH,
-                ms: 1,
-            }],
-            reading,
-        });
-        weigh(report, diagnosis, observed.collect(), trust)
+    /// The diagnosis after these readings, and the verdict of the last.
+    fn judged(mut diagnosis: Diagnosis, readings: &[Reading]) -> (Diagnosis, Verdict) {
+        let verdicts: Vec<Verdict> = readings.iter().map(|it| verdict(&mut diagnosis, it)).collect();
+        (diagnosis, *verdicts.last().unwrap())
     }
 
     #[test]
@@ -248,19 +222,17 @@ mod tests {
             (MailHosts::Unknown, "connection_timeout"),
         ] {
             let before = diagnosis("connection_timeout", Family::Connection, Confidence::Certain);
-            let after = weighed(before.clone(), vec![Reading::MailHosts(hosts)], true);
-            assert_eq!(after.diagnosis.cause.as_str(), cause, "{hosts:?}");
-            let untrusted = weighed(before.clone(), vec![Reading::MailHosts(hosts)], false);
-            assert_eq!(untrusted.diagnosis, before, "a resolver that lies overturns nothing");
+            let (after, _) = judged(before, &[Reading::MailHosts(hosts)]);
+            assert_eq!(after.cause.as_str(), cause, "{hosts:?}");
             let full = diagnosis("mailbox_full", Family::Mailbox, Confidence::Certain);
-            assert_eq!(weighed(full.clone(), vec![Reading::MailHosts(hosts)], true).diagnosis, full);
+            assert_eq!(judged(full.clone(), &[Reading::MailHosts(hosts)]), (full, Verdict::Neutral));
         }
     }
 
     #[test]
     fn only_an_mx_softens_host_unknown() {
         let before = diagnosis("host_unknown", Family::Domain, Confidence::Certain);
-        let confidence = |hosts| weighed(before.clone(), vec![Reading::MailHosts(hosts)], true).diagnosis.confidence;
+        let confidence = |hosts| judged(before.clone(), &[Reading::MailHosts(hosts)]).0.confidence;
         assert_eq!(confidence(MailHosts::Mx), Confidence::Likely);
         assert_eq!(confidence(MailHosts::AddressOnly), Confidence::Certain);
     }
@@ -269,22 +241,21 @@ mod tests {
     fn a_refusal_without_reason_gets_one() {
         let before = diagnosis("sender_rejected", Family::Reputation, Confidence::Likely);
         let listed = Reading::Blocklist(Listing::Listed(vec!["127.0.0.2".to_owned()]));
-        let after = weighed(before.clone(), vec![Reading::Reverse(Reverse::Missing), listed.clone()], true);
-        assert_eq!(after.diagnosis.cause.as_str(), "blocklisted");
-        assert_eq!(after.diagnosis.rivals, ["evidence/ptr_missing", "a/rule"]);
-        let after = weighed(before.clone(), vec![Reading::Reverse(Reverse::Missing)], true);
-        assert_eq!(after.diagnosis.cause.as_str(), "ptr_missing");
+        let (after, _) = judged(before.clone(), &[Reading::Reverse(Reverse::Missing), listed.clone()]);
+        assert_eq!(after.cause.as_str(), "blocklisted");
+        assert_eq!(after.rivals, ["evidence/ptr_missing", "a/rule"]);
+        let (after, _) = judged(before.clone(), &[Reading::Reverse(Reverse::Missing)]);
+        assert_eq!(after.cause.as_str(), "ptr_missing");
         let refused = Reading::Blocklist(Listing::Refused("127.255.255.254".to_owned()));
-        assert_eq!(weighed(before.clone(), vec![refused], true).diagnosis, before);
+        assert_eq!(judged(before.clone(), &[refused]).0, before);
         let said = diagnosis("ptr_missing", Family::Authentication, Confidence::Certain);
-        assert_eq!(weighed(said, vec![listed], true).diagnosis.cause.as_str(), "ptr_missing", "they said so");
+        assert_eq!(judged(said, &[listed]).0.cause.as_str(), "ptr_missing", "they said so");
     }
 
     #[test]
     fn what_we_find_in_order_speaks_against_the_charge() {
-        let verdict = |cause: &str, family, reading| {
-            weighed(diagnosis(cause, family, Confidence::Certain), vec![reading], true).observations[0].verdict
-        };
+        let verdict =
+            |cause: &str, family, reading| judged(diagnosis(cause, family, Confidence::Certain), &[reading]).1;
         let auth = Family::Authentication;
         let named = Reading::Reverse(Reverse::Confirmed("mail.corp.example".to_owned()));
         assert_eq!(verdict("ptr_missing", auth, named), Verdict::Contradicts);

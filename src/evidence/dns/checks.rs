@@ -75,45 +75,24 @@ impl Asking<'_> {
             seen.push(observation("cname", domain, format!("{} CNAME", shown(domain)), &chain));
         }
         match answer {
-            Answer::NoSuchName => MailHosts::Missing,
-            Answer::Unavailable(_) => MailHosts::Unknown,
-            Answer::Found(records) if reading::is_null_mx(&records) => MailHosts::NullMx,
+            Answer::NoSuchName | Answer::Unavailable(_) => {}
+            Answer::NoRecord => seen.extend(self.addresses("address", domain, domain).await),
             Answer::Found(records) => {
                 let hosts = reading::exchangers(&records);
                 let looked = hosts.iter().take(MOST_HOSTS).map(|host| self.addresses("mx_host", domain, host));
-                let mut nowhere = hosts.len() <= MOST_HOSTS;
-                for (observations, addresses) in join_all(looked).await {
-                    nowhere &= addresses == Some(Vec::new());
-                    seen.extend(observations);
-                }
-                if nowhere { MailHosts::NoHost } else { MailHosts::Mx }
-            }
-            Answer::NoRecord => {
-                let (observations, addresses) = self.addresses("address", domain, domain).await;
-                seen.extend(observations);
-                match addresses {
-                    None => MailHosts::Unknown,
-                    Some(addresses) if addresses.is_empty() => MailHosts::NoHost,
-                    Some(_) => MailHosts::AddressOnly,
-                }
+                seen.extend(join_all(looked).await.into_iter().flatten());
             }
         }
+        reading::mail_hosts(seen)
     }
 
-    /// A, and where there is none AAAA; `None` if it cannot be known whether there is any.
-    async fn addresses(&self, check: &str, subject: &str, host: &str) -> (Vec<Observation>, Option<Vec<IpAddr>>) {
-        let mut observations = Vec::new();
-        let mut known = true;
-        for kind in [Kind::A, Kind::Aaaa] {
-            let it = self.question(check, subject, host, kind).await;
-            let found = addresses(&it.answer);
-            known &= !matches!(it.answer, Answer::Unavailable(_));
-            observations.push(it);
-            if !found.is_empty() {
-                return (observations, Some(found));
-            }
+    /// A, and where there is none AAAA.
+    async fn addresses(&self, check: &str, subject: &str, host: &str) -> Vec<Observation> {
+        let mut observations = vec![self.question(check, subject, host, Kind::A).await];
+        if observations.iter().all(|it| reading::addresses(&it.answer).is_empty()) {
+            observations.push(self.question(check, subject, host, Kind::Aaaa).await);
         }
-        (observations, known.then(Vec::new))
+        observations
     }
 
     /// PTR, and whether one of its names leads back (RFC 1912 §2.1).
@@ -125,38 +104,16 @@ impl Asking<'_> {
             self.lookups.unavailable("not a public address", self.clock)
         };
         seen.push(observation("ptr", &subject, format!("{name} PTR"), &asked));
-        let found = match asked.answer {
-            Answer::NoRecord | Answer::NoSuchName => return Reverse::Missing,
-            Answer::Unavailable(_) => return Reverse::Unknown,
-            Answer::Found(names) => names,
-        };
-        let kind = family(ip);
-        let looked = found.iter().take(MOST_HOSTS).map(|host| self.question("fcrdns", &subject, host, kind));
-        let mut unknown = false;
-        let mut confirmed = None;
-        for (host, it) in found.iter().zip(join_all(looked).await) {
-            if addresses(&it.answer).contains(&ip) {
-                confirmed = confirmed.or(Some(host.clone()));
-            }
-            // A name that is no public name leads nowhere; a server that is silent says nothing.
-            unknown |= matches!(it.answer, Answer::Unavailable(_)) && names::askable(host).is_ok();
-            seen.push(it);
+        if let Answer::Found(found) = &asked.answer {
+            let looked = found.iter().take(MOST_HOSTS).map(|host| self.question("fcrdns", &subject, host, family(ip)));
+            seen.extend(join_all(looked).await);
         }
-        match (confirmed, found.into_iter().next()) {
-            (Some(name), _) => Reverse::Confirmed(name),
-            (None, Some(name)) if !unknown => Reverse::Unconfirmed(name),
-            (None, _) => Reverse::Unknown,
-        }
+        reading::reverse(seen)
     }
 
     async fn helo(&self, name: &str, ip: IpAddr, seen: &mut Vec<Observation>) -> Helo {
         let it = self.question("helo", &ip.to_string(), name, family(ip)).await;
-        let helo = match &it.answer {
-            _ if names::askable(name).is_err() => Helo::NoName,
-            Answer::Found(_) if addresses(&it.answer).contains(&ip) => Helo::Leads,
-            Answer::Found(_) | Answer::NoRecord | Answer::NoSuchName => Helo::Elsewhere,
-            Answer::Unavailable(_) => Helo::Unknown,
-        };
+        let helo = reading::helo(&it);
         seen.push(it);
         helo
     }
@@ -181,7 +138,7 @@ impl Asking<'_> {
             }
             txt.answer = match spf.records.is_empty() {
                 true => Answer::NoRecord,
-                false => Answer::Found(spf.records.iter().cloned().chain(summary(&spf, ip)).collect()),
+                false => Answer::Found(spf.records.iter().cloned().chain(reading::spf_summary(&spf, ip)).collect()),
             };
         }
         seen.push(txt);
@@ -255,7 +212,7 @@ impl Asking<'_> {
         let mut looked = Vec::new();
         self.mail_hosts(domain, &mut looked).await;
         let address = looked.iter().filter(|it| it.check == "mx_host" || it.check == "address");
-        let address = address.flat_map(|it| addresses(&it.answer)).next();
+        let address = address.flat_map(|it| reading::addresses(&it.answer)).next();
         let started = Instant::now();
         let (port, answer) = match (address, self.control) {
             (None, _) => (Port25::Unknown, Answer::Unavailable("no address to try".to_owned())),
@@ -300,19 +257,4 @@ fn shown(name: &str) -> String {
 
 fn family(ip: IpAddr) -> Kind {
     if ip.is_ipv4() { Kind::A } else { Kind::Aaaa }
-}
-
-fn addresses(answer: &Answer) -> Vec<IpAddr> {
-    match answer {
-        Answer::Found(records) => records.iter().filter_map(|it| it.parse().ok()).collect(),
-        Answer::NoRecord | Answer::NoSuchName | Answer::Unavailable(_) => Vec::new(),
-    }
-}
-
-/// What the record comes to, as a line behind it.
-fn summary(spf: &Spf, ip: Option<IpAddr>) -> Option<String> {
-    let result = spf.evaluation.as_ref().zip(ip).map(|(it, ip)| format!("{ip}: {} ({})", it.result, it.reason));
-    let lookups = spf.lookups.map(|it| format!("{it} of {} look-ups", spf::MOST_LOOKUPS));
-    let parts: Vec<String> = [result, lookups].into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
 }

@@ -70,6 +70,15 @@ impl fmt::Display for SpfResult {
     }
 }
 
+impl std::str::FromStr for SpfResult {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let all = [Self::None, Self::Neutral, Self::Pass, Self::Fail, Self::SoftFail, Self::TempError, Self::PermError];
+        all.into_iter().find(|it| it.to_string() == text).ok_or(())
+    }
+}
+
 /// What a record says of an address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Evaluation {
