@@ -182,12 +182,19 @@ fn cost(written: &str, right: &str) -> Option<(u32, bool)> {
     let allowed = match (label.chars().count(), real_top) {
         // In a short name every letter carries it; under a top that does not exist all is wrong.
         (0..4, _) if within_top => ONE_ERROR,
+        (0..4, _) if written.len() == right.len() && sorted(written) != sorted(right) => 0,
         (0..4, _) => SLIP,
         (4..6, true) => ONE_ERROR,
         (4..6, false) | (6..8, true) => 2 * SLIP,
         (6.., false) | (8.., true) => 2 * ONE_ERROR,
     };
     (cost <= FARTHEST).then_some((cost, cost <= allowed))
+}
+
+fn sorted(text: &str) -> Vec<char> {
+    let mut all: Vec<char> = text.chars().collect();
+    all.sort_unstable();
+    all
 }
 
 /// What stands before the public suffix: `yahoo` of `yahoo.co.jp`, `vip.163` of `vip.163.com`.
