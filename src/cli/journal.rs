@@ -175,6 +175,8 @@ async fn list(journal: &Journal, args: &ListArgs, zone: &TimeZone, terminal: &mu
         state,
         text: args.text.clone(),
         all: args.all,
+        wrong: false,
+        sort: crate::journal::Sort::Newest,
         before: args.before,
         limit: args.limit,
     };

@@ -166,6 +166,12 @@ impl Row {
         u32::try_from(self.int(column)?).map_err(|_| Error::Row { what: format!("{column} is out of range") })
     }
 
+    /// An enum kept by its name.
+    pub(super) fn name<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T, Error> {
+        serde_json::from_value(serde_json::Value::String(self.text(column)?))
+            .map_err(|why| Error::Row { what: format!("{column}: {why}") })
+    }
+
     /// A value kept as JSON.
     pub(super) fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T, Error> {
         serde_json::from_str(&self.text(column)?).map_err(|why| Error::Row { what: format!("{column}: {why}") })

@@ -12,11 +12,15 @@
 //! claim_due → body_started → finish                each attempt; body_started before DATA's body
 //! tend, prune                                      now and then: breaker, leases; retention
 //! watch → states, news → tell; digests_due         now and then: what goes out besides explanations
+//! list, show, overview, …; retry, mute, …          a review, beside all that
 //! ```
 
+mod columns;
 mod database;
 mod error;
+mod follow;
 mod history;
+mod list;
 mod memory;
 mod notices;
 mod open;
@@ -26,6 +30,9 @@ mod record;
 mod review;
 mod send;
 mod stats;
+mod tally;
+mod verify;
+mod words;
 
 use std::{fs::File, sync::Arc};
 
@@ -43,10 +50,13 @@ use crate::{
 use database::Database;
 
 pub use error::Error;
+pub use follow::{Action, Event, FolderRead};
+pub use list::{Filter, Row, Sort};
 pub use notices::{Digest, Watch};
-pub use read::{Filter, Row, Story, StoryEntry, StoryReply};
+pub use read::{Story, StoryEntry, StoryReply};
 pub use review::{DayCount, Diagnosed, Marked, OutboxRow};
 pub use stats::{Count, Stats, WouldAnswer};
+pub use tally::{Day, Overview};
 
 /// `[journal]`.
 #[derive(Clone, Debug)]
@@ -171,6 +181,8 @@ pub enum Step {
     Unmuted,
     /// A delay was settled before it was told.
     Withdrawn,
+    /// A person did something else: the detail says what.
+    Administered,
 }
 
 /// A digest of a message's octets, by which a copy is known again.

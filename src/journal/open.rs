@@ -16,18 +16,25 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Access, Error, Journal, Settings, database::Database};
+use super::{Access, Error, Journal, Settings, database::Database, words::Dialect};
 
 /// Waits for another process's write lock.
 const BUSY: Duration = Duration::from_secs(10);
 /// Readers side by side.
 const READERS: u32 = 4;
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "journal", include_str!("migrations/0001_journal.sql")),
-    (2, "lists", include_str!("migrations/0002_lists.sql")),
-    (3, "review", include_str!("migrations/0003_review.sql")),
-    (4, "digests", include_str!("migrations/0004_digests.sql")),
+/// Version, name, and the text for SQLite and for PostgreSQL.
+const MIGRATIONS: &[(i64, &str, [&str; 2])] = &[
+    (1, "journal", [include_str!("migrations/0001_journal.sql"); 2]),
+    (2, "lists", [include_str!("migrations/0002_lists.sql"); 2]),
+    (3, "review", [include_str!("migrations/0003_review.sql"); 2]),
+    (4, "digests", [include_str!("migrations/0004_digests.sql"); 2]),
+    (5, "counts", [include_str!("migrations/0005_counts.sql"); 2]),
+    (
+        6,
+        "words",
+        [include_str!("migrations/0006_words.sqlite.sql"), include_str!("migrations/0006_words.postgres.sql")],
+    ),
 ];
 
 /// Opens the journal that `settings` name.
@@ -61,7 +68,7 @@ async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
                 .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
                 .connect_with(options.clone())
                 .await?;
-            migrator("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB").run(&pool).await?;
+            migrator(Dialect::Sqlite).run(&pool).await?;
             Some(pool)
         }
         Access::Read => None,
@@ -82,14 +89,22 @@ async fn open_postgres(url: &str, access: Access) -> Result<Journal, Error> {
         PgPoolOptions::new().max_connections(READERS).acquire_timeout(BUSY).connect_with(options).await?;
     let writable = access != Access::Read;
     if writable {
-        migrator("BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY", "BYTEA").run(&pool).await?;
+        migrator(Dialect::Postgres).run(&pool).await?;
     }
     Ok(Journal { database: Database::Postgres { pool, writable }, _lock: None })
 }
 
 /// The migrations in the database's own words.
-fn migrator(id_column: &str, bytes: &str) -> Migrator {
-    let migrations = MIGRATIONS.iter().map(|(version, name, text)| {
+fn migrator(dialect: Dialect) -> Migrator {
+    let (id_column, bytes) = match dialect {
+        Dialect::Sqlite => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB"),
+        Dialect::Postgres => ("BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY", "BYTEA"),
+    };
+    let migrations = MIGRATIONS.iter().map(|(version, name, [sqlite, postgres])| {
+        let text = match dialect {
+            Dialect::Sqlite => sqlite,
+            Dialect::Postgres => postgres,
+        };
         let text = text.replace("ID_COLUMN", id_column).replace(" BYTES", &format!(" {bytes}"));
         let sql = sqlx::AssertSqlSafe(text).into_sql_str();
         Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)

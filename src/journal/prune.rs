@@ -58,6 +58,7 @@ impl Journal {
 async fn forget(tx: &mut Tx, message: i64, outbox: Option<i64>, until: Timestamp) -> Result<(), Error> {
     tx.execute("DELETE FROM report WHERE message = $1", values![message]).await?;
     tx.execute("DELETE FROM finding WHERE message = $1", values![message]).await?;
+    super::words::forget(tx, message).await?;
     tx.execute("DELETE FROM entry WHERE message = $1", values![message]).await?;
     let sql = "UPDATE message SET pruned = 1, bounce_message_id = NULL, original_message_id = NULL, author = NULL, \
                subject = NULL, recipient = NULL WHERE id = $1";

@@ -8,16 +8,18 @@ use jiff::Timestamp;
 
 use super::{
     Error, Journal, JournalEntry, Recording, Step,
+    columns::Columns,
     database::{Tx, json, values},
-    history::{FOUND, GROUNDED, PLAUSIBLE, bounce_seen, sent_in_all, sent_to_person},
+    history::{bounce_seen, sent_in_all, sent_to_person},
     identity_hash,
     memory::check_breaker,
     notices::withdraw_settled,
 };
 use crate::{
-    bounce::{Action, Bounce, Envelope, NotABounce, Recognition, WhyNot},
-    mail::{MessageId, MessageRef, Recorded, Role},
-    policy::{self, Decision, Ground, HoldReason, ReplyPlan, Suppression},
+    bounce::{Envelope, NotABounce, Recognition, WhyNot},
+    evidence::Finding,
+    mail::{MessageRef, Recorded, Role},
+    policy::{self, Decision, HoldReason, ReplyPlan, Suppression},
     reply::Reply,
 };
 
@@ -232,20 +234,20 @@ async fn insert_message(
         it.received,
         it.at,
         i64::try_from(it.size).unwrap_or(i64::MAX),
-        facts.kind,
-        facts.because,
-        facts.bounce_message_id,
+        facts.kind.as_str(),
+        facts.because.as_deref(),
+        facts.bounce_message_id.as_deref(),
         it.content,
-        facts.original_message_id,
-        facts.author,
-        facts.subject,
-        facts.recipient,
+        facts.original_message_id.as_deref(),
+        facts.author.as_deref(),
+        facts.subject.as_deref(),
+        facts.recipient.as_deref(),
         facts.recipients,
-        facts.cause,
+        facts.cause.as_deref(),
         it.candidate.map(|it| identity_hash(&it.identity)),
         it.candidate.map(|it| it.reference_id.to_string()),
         facts.decision,
-        facts.reasons,
+        facts.reasons.as_str(),
         facts.proven,
         outbox,
     ];
@@ -253,7 +255,14 @@ async fn insert_message(
     let id = row.int("id")?;
     let sql = "INSERT INTO report (message, recognition, decision) VALUES ($1, $2, $3)";
     tx.execute(sql, values![id, json(it.recognition)?, json(decision)?]).await?;
-    for (position, finding) in (0_u32..).zip(it.findings) {
+    insert_findings(tx, id, it.findings).await?;
+    super::columns::tally(tx, it, &facts).await?;
+    super::columns::index(tx, id, it, &facts).await?;
+    Ok(id)
+}
+
+async fn insert_findings(tx: &mut Tx, id: i64, findings: &[Finding]) -> Result<(), Error> {
+    for (position, finding) in (0_u32..).zip(findings) {
         let sql = "INSERT INTO finding (message, position, recipient, domain, action, cause, acts, rule, finding) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let (report, diagnosis) = (&finding.report, &finding.diagnosis);
@@ -270,82 +279,7 @@ async fn insert_message(
         ];
         tx.execute(sql, values).await?;
     }
-    Ok(id)
-}
-
-/// What of a message is kept in columns of its own, for lists and look-ups.
-struct Columns {
-    kind: String,
-    because: Option<String>,
-    bounce_message_id: Option<String>,
-    original_message_id: Option<String>,
-    author: Option<String>,
-    subject: Option<String>,
-    recipient: Option<String>,
-    recipients: u32,
-    cause: Option<String>,
-    decision: &'static str,
-    reasons: String,
-    proven: i64,
-}
-
-impl Columns {
-    fn of(it: &JournalEntry<'_>, decision: &Decision) -> Self {
-        let (kind, because, bounce): (String, Option<String>, Option<&Bounce>) = match it.recognition {
-            Recognition::Bounce(bounce) => (name(&bounce.kind()).unwrap_or_default(), None, Some(bounce)),
-            Recognition::NotABounce(other) => {
-                ("not_a_bounce".to_owned(), name(&other.because).ok(), other.quoted.as_deref())
-            }
-        };
-        let envelope = match it.recognition {
-            Recognition::Bounce(bounce) => &bounce.envelope,
-            Recognition::NotABounce(other) => &other.envelope,
-        };
-        let original = bounce.and_then(|it| it.original.as_ref());
-        let (decided, reasons, proven) = match decision {
-            Decision::Reply(plan) => ("answer", Vec::new(), proven(plan)),
-            Decision::Hold(HoldReason::Breaker, plan) => ("hold", vec!["breaker".to_owned()], proven(plan)),
-            Decision::Hold(HoldReason::DryRun, plan) => ("hold", vec!["dry_run".to_owned()], proven(plan)),
-            Decision::Suppress(reasons) => {
-                let names = reasons.iter().filter_map(|it| name(it).ok()).collect();
-                // A second bounce of what was proven once is no less proven; what never was, is not.
-                ("suppress", names, 0)
-            }
-        };
-        let failed = it.findings.iter().find(|it| it.report.action == Action::Failed).or(it.findings.first());
-        Self {
-            kind,
-            because,
-            bounce_message_id: envelope.message_id.as_ref().map(|it| MessageId::as_str(it).to_owned()),
-            original_message_id: original.and_then(|it| it.message_id.as_ref()).map(|it| it.as_str().to_owned()),
-            author: it
-                .candidate
-                .map(|it| it.addressee.to_string())
-                .or_else(|| original.and_then(|it| it.from.as_ref()).map(ToString::to_string))
-                .map(|it| it.to_lowercase()),
-            subject: original.and_then(|it| it.subject.clone()).or_else(|| envelope.subject.clone()),
-            recipient: failed.map(|it| it.report.final_recipient.to_string()),
-            recipients: u32::try_from(it.findings.len()).unwrap_or(u32::MAX),
-            cause: failed.map(|it| it.diagnosis.cause.as_str().to_owned()),
-            decision: decided,
-            reasons: reasons.join(","),
-            proven,
-        }
-    }
-}
-
-/// How much the grounds of an answer say for a later bounce of the same original.
-fn proven(plan: &ReplyPlan) -> i64 {
-    let weight = |ground: &Ground| match ground {
-        Ground::FoundInSent | Ground::JournalKnows => FOUND,
-        Ground::ReceivedByOurServer(_)
-        | Ground::ReportedByOurServer(_)
-        | Ground::AuthenticationResults
-        | Ground::MessageIdOfOurDomain => GROUNDED,
-        Ground::OwnInbox | Ground::Asked => PLAUSIBLE,
-        Ground::NoProofAsked => 0,
-    };
-    plan.grounds.iter().map(weight).max().unwrap_or(0)
+    Ok(())
 }
 
 /// An enum's name as serde writes it.
@@ -356,7 +290,28 @@ pub(super) fn name<T: serde::Serialize>(value: &T) -> Result<String, Error> {
     }
 }
 
-/// Appends to the story.
+/// One line of the story.
+pub(super) struct Entry<'a> {
+    pub(super) message: Option<i64>,
+    pub(super) outbox: Option<i64>,
+    pub(super) at: Timestamp,
+    pub(super) step: Step,
+    pub(super) actor: &'a str,
+    pub(super) catalogue: Option<&'a str>,
+    pub(super) detail: &'a str,
+}
+
+/// Appends to the story what somebody did.
+pub(super) async fn entry_by(tx: &mut Tx, it: &Entry<'_>) -> Result<(), Error> {
+    let sql = "INSERT INTO entry (message, outbox, at, step, actor, program, catalogue, detail) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let program = env!("CARGO_PKG_VERSION");
+    let values = values![it.message, it.outbox, it.at, name(&it.step)?, it.actor, program, it.catalogue, it.detail];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// Appends to the story what the daemon did.
 pub(super) async fn entry(
     tx: &mut Tx,
     message: Option<i64>,
@@ -366,9 +321,5 @@ pub(super) async fn entry(
     catalogue: Option<&str>,
     detail: &str,
 ) -> Result<(), Error> {
-    let sql = "INSERT INTO entry (message, outbox, at, step, actor, program, catalogue, detail) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let program = env!("CARGO_PKG_VERSION");
-    tx.execute(sql, values![message, outbox, at, name(&step)?, DAEMON, program, catalogue, detail]).await?;
-    Ok(())
+    entry_by(tx, &Entry { message, outbox, at, step, actor: DAEMON, catalogue, detail }).await
 }

@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::Serialize;
 
 use super::{
-    Error, Journal, Step,
-    database::{Tx, Value, values},
-    identity_hash, record,
+    Count, Error, Journal, Step,
+    database::{Tx, values},
+    identity_hash,
+    record::{self, Entry, entry_by},
 };
 use crate::{evidence::Finding, outbox::State, policy::ReplyPlan, reply::Reply};
 
-const DAY_MS: i64 = 86_400_000;
 /// Explanations from which the typical delay is taken.
 const TIMED: u32 = 2000;
 
@@ -74,26 +74,20 @@ pub struct Marked {
 }
 
 impl Journal {
-    /// Bounces by day and cause, oldest first; days begin `offset` east of UTC.
+    /// Bounces by day and cause, the oldest day and its most frequent cause first; whole hours, days
+    /// begin `offset` east of UTC.
     pub async fn days(
         &self,
         since: Timestamp,
         until: Timestamp,
         offset: SignedDuration,
     ) -> Result<Vec<DayCount>, Error> {
-        let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT (recorded + {}) / {DAY_MS} AS day, cause, COUNT(*) AS n FROM message \
-             WHERE recorded >= $1 AND recorded < $2 AND cause IS NOT NULL GROUP BY day, cause ORDER BY day, cause",
-            offset.as_millis()
-        ));
-        let rows = self.database.read().await?.rows(sql, values![since, until]).await?;
-        let count = |row: &super::database::Row| {
-            let day = Timestamp::from_millisecond(row.int("day")?.saturating_mul(DAY_MS));
-            let day = day.map_err(|why| Error::Row { what: why.to_string() })?;
-            let day = day.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
-            Ok(DayCount { day, cause: row.text("cause")?, count: u64::from(row.count("n")?) })
-        };
-        rows.iter().map(count).collect()
+        let days = super::tally::days(&mut self.database.read().await?, since, until, offset).await?;
+        let flat = days.into_iter().flat_map(|day| {
+            let counted = move |it: Count| DayCount { day: day.day, cause: it.name, count: it.count };
+            day.causes.into_iter().map(counted)
+        });
+        Ok(flat.collect())
     }
 
     /// How long it typically took from the record of a bounce to the delivery of its explanation:
@@ -245,14 +239,6 @@ impl Journal {
         act(&mut tx, Some(message), Some(outbox), now, Step::Copied, actor, &reply.to.to_string()).await?;
         tx.commit().await
     }
-
-    /// Sends an explanation again, and says who wished it.
-    pub async fn retry_by(&self, message: i64, actor: &str, now: Timestamp) -> Result<(), Error> {
-        self.retry(message, now).await?;
-        let mut tx = self.database.write().await?;
-        act(&mut tx, Some(message), None, now, Step::Released, actor, "on the review page").await?;
-        tx.commit().await
-    }
 }
 
 pub(super) async fn muted(tx: &mut Tx) -> Result<HashSet<String>, Error> {
@@ -283,10 +269,6 @@ async fn act(
     actor: &str,
     detail: &str,
 ) -> Result<(), Error> {
-    let sql =
-        "INSERT INTO entry (message, outbox, at, step, actor, program, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    let program = env!("CARGO_PKG_VERSION");
-    let values: Vec<Value> = values![message, outbox, now, record::name(&step)?, actor, program, detail];
-    tx.execute(sql, values).await?;
-    Ok(())
+    let it = Entry { message, outbox, at: now, step, actor, catalogue: None, detail };
+    entry_by(tx, &it).await
 }

@@ -6,7 +6,7 @@ use super::{
     Error, Journal, Step,
     database::{Database, Row, Tx, values},
     memory::{channel, pause, resume},
-    record::entry,
+    record::{Entry, entry, entry_by},
 };
 use crate::{
     mail::{Mailbox, MessageId},
@@ -107,6 +107,7 @@ impl Journal {
         match delivery {
             Delivery::Accepted(reply) => {
                 end(&mut tx, id, "sent", Step::Sent, &answer(Stage::Dot, reply), now).await?;
+                super::tally::count_sent(&mut tx, id, now).await?;
                 resume(&mut tx).await?;
             }
             Delivery::Rejected(stage, reply) => {
@@ -171,9 +172,14 @@ impl Journal {
         tx.commit().await
     }
 
-    /// The administrator sends an explanation (again), by its bounce's id: one that was held, kept
-    /// in a dry run, refused or given up.
+    /// As `retry_by`, from the command line.
     pub async fn retry(&self, message: i64, now: Timestamp) -> Result<(), Error> {
+        self.retry_by(message, "journal retry", now).await
+    }
+
+    /// A person (`actor`) sends an explanation (again), by its bounce's id: one that was held, kept
+    /// in a dry run, refused or given up.
+    pub async fn retry_by(&self, message: i64, actor: &str, now: Timestamp) -> Result<(), Error> {
         let mut tx = self.database.write().await?;
         let sql = "SELECT o.id AS id, o.state AS state, o.mail_to AS mail_to FROM outbox o \
                    JOIN message m ON m.outbox = o.id WHERE m.id = $1";
@@ -190,7 +196,17 @@ impl Journal {
         }
         let sql = "UPDATE outbox SET state = 'due', attempts = 0, doubts = 0, next_attempt = $2, finished = NULL WHERE id = $1";
         tx.execute(sql, values![id, now]).await?;
-        entry(&mut tx, Some(message), Some(id), now, Step::Released, None, &format!("by hand; it was {state}")).await?;
+        let detail = format!("by hand; it was {state}");
+        let released = Entry {
+            message: Some(message),
+            outbox: Some(id),
+            at: now,
+            step: Step::Released,
+            actor,
+            catalogue: None,
+            detail: &detail,
+        };
+        entry_by(&mut tx, &released).await?;
         tx.commit().await
     }
 }

@@ -209,6 +209,9 @@ macro_rules! with_stories {
             a_delay_is_not_told_once_the_mail_has_arrived
             the_gate_ends_a_row_or_keeps_it
             alerts_are_kept_with_what_they_tell_and_told_once
+            lists_are_sorted_and_paged_by_any_key
+            any_words_find_a_bounce_in_any_script_until_it_is_forgotten
+            a_review_sees_the_whole_and_what_people_do_is_kept
         }
     };
 }

@@ -322,3 +322,103 @@ pub(super) async fn days_and_diagnoses_are_counted(desk: Desk) {
     assert_eq!(diagnosed.iter().map(|it| it.message).collect::<Vec<_>>(), [2, 1]);
     assert!(desk.journal.diagnosed(true, 10).await.expect("read").is_empty());
 }
+
+pub(super) async fn any_words_find_a_bounce_in_any_script_until_it_is_forgotten(desk: Desk) {
+    for n in 1..=3 {
+        let original = format!("<m{n}@corp.example.cn>");
+        desk.take(&format!("1:{n}"), &bounce(n, &original, "wang.wei@buyer.example"), "wang.wei@buyer.example").await;
+    }
+    let reference = desk.journal.show("2").await.expect("the story").row.reference_id.expect("it has one");
+    let found = |text: &str| {
+        let (journal, text) = (desk.journal.clone(), Some(text.to_owned()));
+        async move {
+            let filter = Filter { text, limit: 2, ..Filter::default() };
+            journal.list(&filter).await.expect("found").iter().map(|it| it.id).collect::<Vec<_>>()
+        }
+    };
+    for text in ["报价单", "报", "单", "十一月 报价", "WANG", "wang.wei@buyer", "unknown", "buy", "550 5.1.1"]
+    {
+        assert_eq!(found(text).await, [3, 2], "{text}");
+    }
+    for text in ["报单", "wei.wang", "buyers", "uyer", "十一月报价", "\"", "* OR a", "' --", "', zz)"] {
+        assert_eq!(found(text).await, [0_i64; 0], "{text}");
+    }
+    assert_eq!(found(&reference).await, [2]);
+    let page = Filter { text: Some("订单".to_owned()), before: Some(3), limit: 1, ..Filter::default() };
+    assert_eq!(desk.journal.list(&page).await.expect("found").first().map(|it| it.id), Some(2));
+    while let Some(due) = desk.journal.claim_due(desk.now).await.expect("claim") {
+        desk.journal.finish(due.id, &accepted(), desk.now).await.expect("written");
+    }
+    let later = desk.now + SignedDuration::from_hours(48);
+    desk.journal.prune(SignedDuration::from_hours(24), later).await.expect("pruned");
+    assert_eq!(found("报价").await, [0_i64; 0]);
+}
+
+pub(super) async fn a_review_sees_the_whole_and_what_people_do_is_kept(desk: Desk) {
+    for n in 1..=4 {
+        let recipient = if n == 4 { "d@z.example" } else { "a@x.example" };
+        desk.take(&format!("1:{n}"), &bounce(n, &format!("<m{n}@corp.example.cn>"), recipient), recipient).await;
+    }
+    desk.take("1:5", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("due");
+    let minute_later = desk.now + SignedDuration::from_secs(50);
+    desk.journal.finish(due.id, &accepted(), minute_later).await.expect("written");
+    let (since, until) = (desk.now - SignedDuration::from_hours(1), desk.now + SignedDuration::from_hours(1));
+    let seen = desk.journal.overview(since, until, SignedDuration::from_hours(8)).await.expect("figures");
+    let named = |name: &str, count| Count { name: name.to_owned(), count };
+    assert_eq!((seen.bounces, seen.others, seen.sent, seen.median_wait), (5, 0, 1, Some(60)));
+    assert_eq!(seen.causes, [named("user_unknown", 5)]);
+    assert_eq!(seen.domains, [named("x.example", 4), named("z.example", 1)]);
+    assert_eq!(seen.decisions, [named("answer", 4), named("suppress", 1)]);
+    assert_eq!(seen.withheld, [named("already_explained", 1)]);
+    assert_eq!(seen.days.iter().map(|it| it.day.to_string()).collect::<Vec<_>>(), ["2026-09-21"]);
+    let nothing = desk.journal.overview(until, Timestamp::MAX, SignedDuration::ZERO).await.expect("figures");
+    assert_eq!(nothing, Overview::default());
+
+    desk.journal.mark(2, "mailbox_full", "li", desk.now).await.expect("written");
+    let wrong = Filter { wrong: true, ..Filter::default() };
+    let rows = desk.journal.list(&wrong).await.expect("list");
+    assert_eq!(
+        rows.iter().map(|it| (it.id, it.right_cause.as_deref())).collect::<Vec<_>>(),
+        [(2, Some("mailbox_full"))]
+    );
+    desk.journal.keep_action("wang", "signed in", desk.now).await.expect("written");
+    desk.journal.retry_by(3, "li", desk.now).await.expect("written");
+    let actions = desk.journal.actions(None, 10).await.expect("list");
+    let actions: Vec<_> = actions.iter().map(|it| (it.step, it.actor.as_str(), it.message)).collect();
+    assert_eq!(
+        actions,
+        [(Step::Released, "li", Some(3)), (Step::Administered, "wang", None), (Step::Marked, "li", Some(2))]
+    );
+    let events = desk.journal.events(0, 1000).await.expect("list");
+    assert!(events.windows(2).all(|it| it[0].id < it[1].id) && events.len() > 10);
+    assert_eq!(events.last().map(|it| it.id), Some(desk.journal.last_event().await.expect("read")));
+    assert_eq!(desk.journal.verify().await.expect("verified"), [""; 0]);
+}
+
+pub(super) async fn lists_are_sorted_and_paged_by_any_key(desk: Desk) {
+    let recipients = ["m@x.example", "a@x.example", "z@x.example", "a@x.example", "b@x.example"];
+    for (n, recipient) in (1..).zip(recipients) {
+        desk.take(&format!("1:{n}"), &bounce(n, &format!("<m{n}@corp.example.cn>"), recipient), recipient).await;
+    }
+    for (sort, expected) in [
+        (Sort::Newest, [5, 4, 3, 2, 1]),
+        (Sort::Oldest, [1, 2, 3, 4, 5]),
+        (Sort::Recipient, [2, 4, 5, 1, 3]),
+        (Sort::Person, [1, 2, 3, 4, 5]),
+        (Sort::Cause, [1, 2, 3, 4, 5]),
+    ] {
+        for since in [None, Some(desk.now)] {
+            let mut seen = Vec::new();
+            let mut filter = Filter { sort, since, limit: 2, ..Filter::default() };
+            loop {
+                let page = desk.journal.list(&filter).await.expect("list");
+                seen.extend(page.iter().map(|it| it.id));
+                assert!(seen.len() <= 5, "{sort:?}: {seen:?}");
+                let Some(last) = page.last() else { break };
+                filter.before = Some(last.id);
+            }
+            assert_eq!(seen, expected, "{sort:?}, since {since:?}");
+        }
+    }
+}
