@@ -18,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnosis;
 pub mod evidence;
+pub mod init;
 pub mod journal;
 pub mod mail;
 pub mod net;

@@ -2,20 +2,23 @@
 //! tried, what came of it, and the remedy.
 //!
 //! Nothing is changed: mailboxes are opened for reading, the way out is tried as far as RCPT to
-//! our own address. Exit 0 if all is well, 69 if a server or the journal is out of order, 78 if
-//! the configuration, the rules or the texts are wrong.
+//! our own address; only `--probe` sends a message. Exit 0 if all is well, 69 if a server or the
+//! journal is out of order, 75 if the probe did not come back in time, 78 if the configuration,
+//! the rules or the texts are wrong.
 
+mod machine;
+mod probe;
 mod servers;
 
-use std::{fs, io, path::Path, time::UNIX_EPOCH};
+use std::{io, path::Path, time::Duration};
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Exit, Failure, Format, Terminal, exit::split_hint};
 use crate::{
     config::{self, Config, ConfigError, Secrets},
     diagnosis::Catalogue,
+    mail::Mailbox,
     reply::Texts,
     review::printable,
 };
@@ -26,6 +29,17 @@ pub(super) struct Args {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Send a message to this address, which must not exist, and wait for its bounce in the
+    /// watched mailboxes.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    probe: Option<Mailbox>,
+    /// How long the bounce is waited for.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = config::duration, requires = "probe")]
+    patience: Duration,
+}
+
+fn address(text: &str) -> Result<Mailbox, String> {
+    Mailbox::parse(text).ok_or_else(|| "expected an address, name@domain".to_owned())
 }
 
 /// How one test ended.
@@ -112,8 +126,13 @@ pub(super) fn run(path: &Path, args: &Args, terminal: &mut Terminal) -> Result<E
         Ok(config) => {
             configuration(&mut report, &config);
             knowledge(&mut report, &config);
-            clock(&mut report, &config.path);
-            super::block_on(servers::all(&mut report, &config))?;
+            machine::all(&mut report, &config);
+            super::block_on(async {
+                servers::all(&mut report, &config).await;
+                if let Some(to) = &args.probe {
+                    probe::probe(&mut report, &config, to, args.patience).await;
+                }
+            })?;
         }
     }
     match report.broken {
@@ -185,24 +204,5 @@ fn knowledge(report: &mut Report<'_>, config: &Config) {
                 }
             }
         },
-    }
-}
-
-/// A clock that is wrong spoils certificates, ages and dates. No file of ours is from the future.
-fn clock(report: &mut Report<'_>, path: &Path) {
-    let now = Timestamp::now();
-    let written = fs::metadata(path).ok().and_then(|meta| meta.modified().ok());
-    let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |age| age.as_secs());
-    let now_seconds = u64::try_from(now.as_second()).unwrap_or(0);
-    if written > now_seconds + 60 {
-        let remedy = "set the clock: timedatectl set-ntp true";
-        report.failed(
-            "clock",
-            &format!("{now}: the configuration is from the future"),
-            Some(remedy),
-            Exit::Unavailable,
-        );
-    } else {
-        report.fine("clock", &format!("{now:.0}"));
     }
 }

@@ -97,7 +97,7 @@ fn settings(addressee: &Mailbox) -> reply::Settings {
 }
 
 /// The original's language as far as it can be told: Chinese unless it is plainly another.
-fn language_of(bounce: &Bounce) -> Language {
+pub(super) fn language_of(bounce: &Bounce) -> Language {
     let tag = bounce.original.as_ref().and_then(|it| it.language.as_deref());
     match tag {
         Some(tag) if !tag.to_lowercase().starts_with("zh") => Language::en(),

@@ -10,6 +10,7 @@ pub mod diagnose;
 mod exit;
 mod explain;
 mod ingest;
+mod init;
 mod journal;
 mod journal_actions;
 pub mod logging;
@@ -48,6 +49,8 @@ pub struct Cli {
 enum Command {
     /// Shows the whole pipeline at work on built-in sample bounces; needs nothing set up.
     Demo(demo::Args),
+    /// Asks for your mail domain, finds and tries the servers, writes the configuration.
+    Init(Box<init::Args>),
     /// The daemon: watches the mailboxes and explains what bounces.
     Run(run::Args),
     /// Tries configuration, rules, mailboxes, the way out and the journal; one line each.
@@ -123,6 +126,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Demo(args) => demo::run(args, terminal),
+        Command::Init(args) => init::run(&cli.config, args, terminal),
         Command::Run(args) => run::run(&cli.config, args),
         Command::Check(args) => check::run(&cli.config, args, terminal),
         Command::Diagnose(args) => diagnose::run(args, terminal),

@@ -72,7 +72,8 @@ impl Connection<'_> {
     }
 }
 
-pub(super) fn is_loopback(host: &str) -> bool {
+/// Whether nothing that goes there leaves this machine.
+pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 

@@ -22,9 +22,11 @@ use std::{
 };
 
 pub use self::{
+    connection::is_loopback,
     error::{ConfigError, Problem},
+    oauth2::endpoint as url,
     overlay::{RULES, overlay},
-    values::duration,
+    values::{domain, duration, host as host_name},
 };
 use self::{file::File, reader::Reader};
 use crate::{evidence, journal, mail::Mailbox, outbound, policy, reply, source};

@@ -35,27 +35,48 @@ const PROVIDERS: [(&str, (&str, &str)); 3] = [
     ("google", ("https://oauth2.googleapis.com/token", "https://mail.google.com/")),
 ];
 
-/// The inline table.
+/// `oauth2 = { … }` in `[[mailbox]]` and `[smtp]`: where access tokens come from. The secret that
+/// is there tells how they are asked for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OAuth2Table {
+    /// `microsoft`, `microsoft-cn` (operated by 21Vianet) or `google`; or `token_url` and `scope`.
     provider: Text,
+    /// Microsoft: the organisation's directory id or domain.
     tenant: Text,
+    /// Where tokens come from, if not from a `provider`.
     token_url: Text,
+    /// What the token shall be good for. Default: the provider's for mail; a refresh token stands for the scope it
+    /// was given with.
     scope: Text,
+    /// A CA bundle (PEM) that is trusted for the token server besides the system's.
     ca_file: Text,
+    /// The application's id. Not for a service account.
     client_id: Text,
+    /// The application's secret, in the file itself. Alone, without a refresh token, it makes tokens in the
+    /// application's own name.
     client_secret: Option<Spanned<InFile>>,
+    /// File that holds it.
     client_secret_file: Text,
+    /// Environment variable that holds it.
     client_secret_env: Text,
+    /// Shell command that prints it.
     client_secret_command: Text,
+    /// Name of a systemd credential that holds it.
     client_secret_credential: Text,
+    /// The refresh token, where a person has agreed once (`whybounced init`), in the file itself.
     refresh_token: Option<Spanned<InFile>>,
+    /// File that holds it.
     refresh_token_file: Text,
+    /// Environment variable that holds it.
     refresh_token_env: Text,
+    /// Shell command that prints it.
     refresh_token_command: Text,
+    /// Name of a systemd credential that holds it.
     refresh_token_credential: Text,
+    /// Google: the JSON of a service account with domain-wide delegation.
     service_account_file: Text,
+    /// Name of a systemd credential that holds that JSON.
     service_account_credential: Text,
 }
 
@@ -175,7 +196,7 @@ fn tenant(text: &str) -> Result<(), String> {
 }
 
 /// `https://host[:port]/path`; `http` on this machine only.
-fn endpoint(url: &str) -> Result<(Endpoint, String), String> {
+pub fn endpoint(url: &str) -> Result<(Endpoint, String), String> {
     let wrong = || format!("expected https://HOST/PATH, found \"{url}\"");
     let (tls, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
         (Some(rest), _) => (TlsMode::Implicit, rest),

@@ -106,7 +106,7 @@ pub(super) fn is_host_name(text: &str) -> bool {
 }
 
 /// A host: a name or an address.
-pub(super) fn host(text: &str) -> Result<String, String> {
+pub fn host(text: &str) -> Result<String, String> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     if bare.parse::<IpAddr>().is_ok() || is_host_name(text) {
         return Ok(bare.to_owned());
@@ -136,7 +136,7 @@ pub(super) fn fingerprint(text: &str) -> Result<[u8; 32], String> {
 }
 
 /// A mail domain of the company: not a wildcard, not a public suffix, not a public mail service.
-pub(super) fn domain(text: &str) -> Result<String, (String, String)> {
+pub fn domain(text: &str) -> Result<String, (String, String)> {
     let name = text.trim_end_matches('.').to_lowercase();
     let is_suffix =
         psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == name.as_bytes());

@@ -5,6 +5,7 @@
 //! words before TLS that both need (a greeting, STARTTLS).
 
 mod error;
+pub mod http;
 mod lines;
 mod login;
 pub mod oauth;

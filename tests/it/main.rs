@@ -15,6 +15,7 @@ mod hostile;
 mod imap;
 mod imap_quirks;
 mod ingest;
+mod init;
 mod lifecycle;
 mod mixed_mailboxes;
 mod oauth;

@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::{Exit, Report};
+use super::{Exit, Report, split_hint};
 use crate::{
     config::Config,
     evidence::{Answer, EvidenceRequest, Observation, dns::Resolver},
+    init::{Providers, Trouble},
     journal::{self, Access, Filter, Journal},
     outbound::{Route, Sender},
+    outbox::Stage,
     source::{self, After, Mailbox, Place},
 };
 
@@ -58,11 +60,11 @@ async fn mailbox(report: &mut Report<'_>, settings: &source::Settings) {
     let check = format!("mailbox {}", settings.name);
     let mut mailbox = Mailbox::new(settings.clone());
     if let Err(error) = mailbox.connect().await {
-        return trouble(report, &check, &error);
+        return trouble(report, &check, &settings.place, &error);
     }
     let survey = match mailbox.survey().await {
         Ok(survey) => survey,
-        Err(error) => return trouble(report, &check, &error),
+        Err(error) => return trouble(report, &check, &settings.place, &error),
     };
     mailbox.close().await;
     match &settings.place {
@@ -80,7 +82,7 @@ async fn mailbox(report: &mut Report<'_>, settings: &source::Settings) {
     for (folder, messages) in &survey.folders {
         match messages {
             Ok(messages) => report.fine(&check, &format!("folder {folder}: {messages} messages")),
-            Err(error) => report.error(&check, error, Exit::Unavailable),
+            Err(error) => shut(report, &check, &settings.place, error),
         }
     }
     if let (After::Move(folder), false) = (&settings.after, survey.can_move) {
@@ -100,9 +102,43 @@ async fn mailbox(report: &mut Report<'_>, settings: &source::Settings) {
     }
 }
 
-fn trouble(report: &mut Report<'_>, check: &str, error: &source::Error) {
+/// What is wrong, in the provider's own terms where its words are known.
+fn trouble(report: &mut Report<'_>, check: &str, place: &Place, error: &source::Error) {
     let detail = format!("{}: {}", error.place, error.reason);
-    report.failed(check, &detail, error.hint.as_deref(), Exit::Unavailable);
+    let known = match (place, error.kind) {
+        (Place::Imap { endpoint, .. }, source::Kind::LoginRefused | source::Kind::Setup) => {
+            meaning(&endpoint.host, &error.reason)
+        }
+        (Place::Imap { .. } | Place::Maildir(_), _) => None,
+    };
+    match known {
+        Some(it) => {
+            let detail = format!("{detail}: {}", it.because);
+            report.failed(check, &detail, Some(&it.remedy), Exit::Unavailable);
+        }
+        None => report.failed(check, &detail, error.hint.as_deref(), Exit::Unavailable),
+    }
+}
+
+/// A folder that does not open: missing, or the provider will not have us (NetEase: `Unsafe Login`).
+fn shut(report: &mut Report<'_>, check: &str, place: &Place, text: &str) {
+    let known = match place {
+        Place::Imap { endpoint, .. } => meaning(&endpoint.host, text),
+        Place::Maildir(_) => None,
+    };
+    match known {
+        Some(it) => {
+            let (detail, _) = split_hint(text);
+            report.failed(check, &format!("{detail}: {}", it.because), Some(&it.remedy), Exit::Unavailable);
+        }
+        None => report.error(check, text, Exit::Unavailable),
+    }
+}
+
+/// What the words of a refusal mean at the provider whose host this is.
+fn meaning(host: &str, words: &str) -> Option<Trouble> {
+    let providers = Providers::embedded()?;
+    providers.trouble(providers.by_host(host), words)
 }
 
 async fn way_out(report: &mut Report<'_>, config: &Config) {
@@ -113,12 +149,18 @@ async fn way_out(report: &mut Report<'_>, config: &Config) {
     let mut sender = Sender::new(config.outbound.clone(), None);
     let probe = sender.probe().await;
     let last = probe.steps.len().saturating_sub(1);
-    for (index, (_, result)) in probe.steps.iter().enumerate() {
+    for (index, (stage, result)) in probe.steps.iter().enumerate() {
         match result {
             Ok(found) => report.fine(check, found),
             // A null reverse-path that is refused, with the login's address taken after it.
             Err(why) if index < last => report.warning(check, why, None),
-            Err(why) => report.error(check, why, Exit::Unavailable),
+            Err(why) => match (&config.outbound.route, stage) {
+                (Route::Smtp { endpoint, .. }, Stage::Auth) if let Some(it) = meaning(&endpoint.host, why) => {
+                    let (detail, _) = split_hint(why);
+                    report.failed(check, &format!("{detail}: {}", it.because), Some(&it.remedy), Exit::Unavailable);
+                }
+                _ => report.error(check, why, Exit::Unavailable),
+            },
         }
     }
     sender.close().await;

@@ -4,7 +4,7 @@
 //! expires, and forgets it when the mail server refuses it. Nothing is written down: a refresh
 //! token that the server replaces is kept for this process, and the configured one serves the next.
 
-mod http;
+mod device;
 mod jwt;
 
 use std::time::Duration;
@@ -14,7 +14,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{Endpoint, Error, Kind, Stage};
+use super::{Endpoint, Error, Kind, Stage, http};
+
+pub use device::{Device, Invitation};
 
 /// How the token server is asked.
 #[derive(Clone, Debug)]

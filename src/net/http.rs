@@ -1,13 +1,13 @@
-//! One POST over our own TLS, its answer bounded.
+//! One request over our own TLS, its answer bounded: a form to a token server, a file from a web server.
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use crate::net::{self, Endpoint, Error, Kind, Stage, TlsMode};
+use super::{Endpoint, Error, Kind, Stage, TlsMode};
 
-/// No token is larger.
+/// No token, and no file that we ask for, is larger.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// A form as a browser sends it; never shown, for it holds secrets.
@@ -41,16 +41,33 @@ pub(super) fn url(endpoint: &Endpoint, path: &str) -> String {
     format!("{scheme}://{}{port}{path}", endpoint.host)
 }
 
-/// Status and body, all within twice the endpoint's time-out.
+/// Posts a form; status and body, all within twice the endpoint's time-out.
 pub(super) async fn post_form(endpoint: &Endpoint, path: &str, form: Form) -> Result<(u16, Bytes), Error> {
-    let stream = net::connect(endpoint).await?;
-    let failed = |why: String| Error::new(endpoint, Stage::Token, Kind::Unreachable, why);
     let request = Request::post(path)
-        .header(header::HOST, &endpoint.host)
         .header(header::ACCEPT, "application/json")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Full::new(Bytes::from(form.0)))
-        .map_err(|error| failed(error.to_string()))?;
+        .header(header::HOST, &endpoint.host)
+        .body(Full::new(Bytes::from(form.0)));
+    exchange(endpoint, Stage::Token, request).await
+}
+
+/// Fetches a file; status and body, all within twice the endpoint's time-out.
+///
+/// # Errors
+/// Unreachable, too slow, or not HTTP.
+pub async fn get(endpoint: &Endpoint, path: &str) -> Result<(u16, Bytes), Error> {
+    let request = Request::get(path).header(header::HOST, &endpoint.host).body(Full::new(Bytes::new()));
+    exchange(endpoint, Stage::Connect, request).await
+}
+
+async fn exchange(
+    endpoint: &Endpoint,
+    stage: Stage,
+    request: hyper::http::Result<Request<Full<Bytes>>>,
+) -> Result<(u16, Bytes), Error> {
+    let failed = |why: String| Error::new(endpoint, stage, Kind::Unreachable, why);
+    let request = request.map_err(|error| failed(error.to_string()))?;
+    let stream = super::connect(endpoint).await?;
     let exchange = async {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.to_string()))?;
@@ -70,5 +87,5 @@ pub(super) async fn post_form(endpoint: &Endpoint, path: &str, form: Form) -> Re
             },
         }
     };
-    timeout(endpoint.timeout, exchange).await.unwrap_or_else(|_| Err(Error::timed_out(endpoint, Stage::Token)))
+    timeout(endpoint.timeout, exchange).await.unwrap_or_else(|_| Err(Error::timed_out(endpoint, stage)))
 }
