@@ -132,6 +132,9 @@ impl Engine {
                 known.history.found_in_sent = found_in_sent.unwrap_or(false);
                 decision = policy::decide(&self.config.policy, &incoming, &known.history, now);
             }
+            if let Decision::Reply(plan) | Decision::Hold(_, plan) = &mut decision {
+                plan.weeks = self.journal.weeks(&findings, &plan.addressee, now).await?;
+            }
             let reply = self.render(&recognition, &findings, &decision, &known.earlier, now);
             let entry = JournalEntry {
                 reference: &reference,

@@ -33,6 +33,7 @@ mod stats;
 mod tally;
 mod verify;
 mod words;
+mod week;
 
 use std::{fs::File, sync::Arc};
 

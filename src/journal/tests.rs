@@ -212,6 +212,7 @@ macro_rules! with_stories {
             lists_are_sorted_and_paged_by_any_key
             any_words_find_a_bounce_in_any_script_until_it_is_forgotten
             a_review_sees_the_whole_and_what_people_do_is_kept
+            the_last_week_of_a_domain_is_counted_by_mail_and_person
         }
     };
 }

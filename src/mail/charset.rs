@@ -51,9 +51,10 @@ fn encoding(label: &str) -> Option<&'static Encoding> {
     Some(if found == GBK { GB18030 } else { found })
 }
 
-/// Single-byte encodings, in which every byte is valid: their label proves nothing.
+/// Encodings of western Europe, in which every byte is valid, and which programs name that know
+/// no better: their label proves nothing. Who names a Cyrillic one means it.
 fn is_western(encoding: &'static Encoding) -> bool {
-    ![GB18030, BIG5, EUC_JP, EUC_KR, SHIFT_JIS, ISO_2022_JP].contains(&encoding) && encoding.is_single_byte()
+    [WINDOWS_1252, encoding_rs::ISO_8859_15, encoding_rs::WINDOWS_1250, encoding_rs::ISO_8859_2].contains(&encoding)
 }
 
 /// An escape to JIS X 0208 or 0201 stands in the bytes (RFC 1468).
@@ -103,6 +104,7 @@ mod tests {
         }
         assert_eq!(decode("邮箱".as_bytes(), Some("gb2312")), "邮箱");
         assert_eq!(decode(b"M\xfcller", Some("iso-8859-1")), "Müller");
+        assert_eq!(decode(b"\xf3\xde\xc5\xd4", Some("koi8-r")), "Счет");
         assert_eq!(decode(b"M\xfcller, f\xfcr", None), "Müller, für");
         assert_eq!(decode(b"\xb6l\xbdc", Some("big5")), "郵箱");
         assert_eq!(decode(b"\x1b$B%a!<%k\x1b(B", None), "メール");

@@ -277,10 +277,21 @@ fn plan(
         Mode::Live | Mode::DryRun => None,
     };
     let written_in = bounce.original.as_ref().and_then(|it| it.language.as_deref());
+    let sequence = history.gathering.map_or_else(|| next_sequence(history), |it| it.sequence);
+    // What waits in the outbox under number 0 has not told anybody of a delay.
+    let told_of_delay = |it: &Failure| sequence > 0 && it.action == Action::Delayed;
+    let failed = |it: &Failure| {
+        bounce
+            .recipients
+            .iter()
+            .any(|now| now.action == Action::Failed && now.final_recipient.same_mailbox(&it.recipient))
+    };
     ReplyPlan {
         redirect_to,
         languages: languages(settings, &candidate.addressee, written_in),
-        sequence: history.gathering.map_or_else(|| next_sequence(history), |it| it.sequence),
+        sequence,
+        after_delay: history.explained_failures.iter().any(|it| told_of_delay(it) && failed(it)),
+        weeks: Vec::new(),
         not_before: now.checked_add(gather).unwrap_or(now),
         gathers: history.gathering,
         addressee: candidate.addressee,

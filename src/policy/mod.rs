@@ -132,6 +132,40 @@ pub struct ReplyPlan {
     pub not_before: Timestamp,
     /// An explanation of this original waits unsent: it is rendered anew with this bounce added.
     pub gathers: Option<Gathering>,
+    /// The person was told that one of these recipients' servers is still being tried.
+    #[serde(default)]
+    pub after_delay: bool,
+    /// How others fared with the same domains; filled by `app` from the journal, empty without one.
+    #[serde(default)]
+    pub weeks: Vec<DomainWeek>,
+}
+
+/// What the journal knows of the last seven days about one domain and one cause of failure.
+/// Counts are lower bounds: only what was bounced to us is known, and of much only the newest.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct DomainWeek {
+    /// The recipients' domain.
+    pub domain: String,
+    /// The cause's name.
+    pub cause: String,
+    /// Mails, the person's own among them, that failed there for this cause.
+    pub mails: u32,
+    /// People who wrote them.
+    pub people: u32,
+    /// When the first of them was recorded.
+    pub first: Option<Timestamp>,
+    /// Of these mails, those of other people.
+    pub mails_of_others: u32,
+    /// How many other people.
+    pub others: u32,
+    /// Bounces of other people's mails that were seen, answered or not: zero is "only you".
+    pub seen_of_others: u32,
+    /// Mails that failed for this cause at other domains.
+    pub elsewhere: u32,
+    /// Mails that this domain took, as far as somebody asked for a receipt.
+    pub delivered: u32,
+    /// The journal is older than a week: that it knows of nothing means something.
+    pub whole: bool,
 }
 
 /// An explanation that waits in the outbox and may still take in a further bounce (`design.md` §8.7).

@@ -16,6 +16,10 @@ use crate::{
     evidence::{Answer, Finding, Verdict},
 };
 
+/// The particulars, in this order; an empty one is left out.
+const FACTS: &[&str] =
+    &["admin fact recipient", "admin fact times", "admin fact diagnosis", "admin fact week", "admin fact ids"];
+
 /// Causes told at length; the rest are the same few causes again.
 const MOST_CAUSES: usize = 5;
 
@@ -98,7 +102,7 @@ fn facts(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Fact> {
     let sure = frame.line(sure, &case.conditions, &case.facts);
     let with_sure = case.facts.clone().with_value(&sure);
     let line = |name: &str| frame.line(name, &case.conditions, &with_sure);
-    let mut facts: Vec<Fact> = ["admin fact recipient", "admin fact times", "admin fact diagnosis", "admin fact ids"]
+    let mut facts: Vec<Fact> = FACTS
         .iter()
         .map(|name| line(name))
         .filter(|it| !it.is_empty())

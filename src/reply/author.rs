@@ -51,7 +51,11 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
         page.banner = Some(frame.line("redirected", &holding, &common));
     }
     page.greeting = Some(frame.line("greeting", &holding, &common)).filter(|it| !it.is_empty());
-    page.notes.extend(frame.blocks("whom to ask", &holding, &common));
+    // Where the first thing asked is to forward this mail to the helpdesk, it need not be said twice.
+    let said = page.moves.len() == 1 && page.moves.iter().any(|it| it.acts == Acts::OwnAdmin) && !common.told;
+    if !said || holding.holds("asking") {
+        page.notes.extend(frame.blocks("whom to ask", &holding, &common));
+    }
     below::add(frame, &mut page, &shown, subjects.len() > 1, &common, limits);
     page.footer = frame.blocks("footer", &holding, &common);
     page
@@ -104,17 +108,26 @@ fn single(frame: &Frame<'_>, case: &Case<'_>, others: usize) -> Page {
     if holding.holds("expired") && !delayed && case.finding.diagnosis.cause.as_str() != "expired" {
         page.what.extend(frame.blocks("expired", &holding, &facts));
     }
+    if holding.holds("after delay") {
+        page.what.extend(frame.blocks("after delay", &holding, &facts));
+    }
     if holding.holds("forwarded") {
         page.what.extend(frame.blocks("forwarded", &holding, &facts));
     }
     page.moves.push(the_move(frame, case, &facts, &holding));
-    if !holding.holds("follow-up") {
+    if !is_brief(&holding) {
         page.stations = below::stations(frame, case);
     }
+    page.notes.extend(frame.blocks("lately", &holding, &facts));
     if others > 0 {
         page.notes.extend(frame.blocks("others", &holding, &facts));
     }
     page
+}
+
+/// A follow-up is short, but for the end of a delay: of that nothing was said yet.
+fn is_brief(holding: &Conditions) -> bool {
+    holding.holds("follow-up") && !holding.holds("after delay")
 }
 
 /// Whose move it is: of a delay nobody's; and who waits for a server that answers again need not.
@@ -147,7 +160,7 @@ fn the_move(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditi
         }
         if forwarded {
             blocks.extend(frame.blocks("forwarded steps", holding, facts));
-        } else if holding.holds("follow-up") {
+        } else if is_brief(holding) {
             blocks.extend(frame.cause_blocks(case, "brief"));
         } else {
             blocks.extend(frame.cause_blocks(case, "steps"));
@@ -202,7 +215,7 @@ fn recipients_language<'f>(frame: &Frame<'f>, case: &Case<'_>) -> &'f str {
 /// Who asks need not be the author; and a bounce of a mail that nobody sent is somebody's trick.
 fn asking_note(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditions) -> Vec<Block> {
     let from = case.entry.bounce.original.as_ref().and_then(|it| it.from.as_ref());
-    let asker_wrote_it = from.is_some_and(|it| it.same_mailbox(&frame.plan.addressee));
+    let asker_wrote_it = holding.holds("wrote it");
     let unproven = !frame.plan.grounds.iter().any(|it| *it != Ground::Asked);
     let mut blocks = Vec::new();
     if from.is_some() && !asker_wrote_it {
@@ -227,7 +240,7 @@ fn move_name(acts: Acts) -> String {
 fn several(frame: &Frame<'_>, first: &Case<'_>, entries: &[Entry<'_>], others: usize, limits: Limits) -> Page {
     let facts = first.facts.clone().with_counts(entries.len(), others);
     let mut holding = Conditions::default();
-    for name in ["delayed", "asking", "follow-up"] {
+    for name in ["delayed", "asking", "follow-up", "after delay", "told", "wrote it"] {
         holding.set(name, first.conditions.holds(name));
     }
     holding.set("several", true);
@@ -255,10 +268,15 @@ fn several(frame: &Frame<'_>, first: &Case<'_>, entries: &[Entry<'_>], others: u
             last.blocks.append(&mut blocks);
         } else {
             if acts == Acts::OwnAdmin {
-                blocks.splice(0..0, frame.blocks("administrator", &first.conditions, &facts));
+                blocks.splice(0..0, frame.blocks("administrator", &holding, &facts));
             }
             page.moves.push(Move::new(frame, label, acts, blocks));
         }
+    }
+    if holding.holds("delayed")
+        && let Some(last) = page.moves.last_mut()
+    {
+        last.blocks.extend(frame.blocks("delay steps", &holding, &facts));
     }
     if unnamed > 0 {
         page.notes.extend(frame.blocks("more groups", &holding, &facts.clone().with_counts(unnamed, 0)));

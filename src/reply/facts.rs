@@ -86,6 +86,18 @@ pub(super) struct Facts {
     pub(super) spf_term: Option<String>,
     pub(super) hops: Option<u32>,
     pub(super) hop_limit: Option<u32>,
+    // the last week, as far as the journal knows: this cause at this domain
+    pub(super) week_mails: u32,
+    pub(super) week_people: u32,
+    /// Since when, with offset.
+    pub(super) week_since: Option<String>,
+    /// Mails that failed for this cause at other domains.
+    pub(super) week_elsewhere: u32,
+    /// Mails that the domain took, as far as receipts tell.
+    pub(super) week_taken: u32,
+    /// Of `week_mails` and `week_people`, without this author.
+    pub(super) others_mails: u32,
+    pub(super) others_people: u32,
     // the original and its author
     pub(super) subject: Option<String>,
     pub(super) author: Option<String>,

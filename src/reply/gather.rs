@@ -78,6 +78,9 @@ impl<'a> Frame<'a> {
         holding.set("delayed", report.action == Action::Delayed);
         holding.set("asking", self.plan.asked);
         holding.set("follow-up", self.plan.sequence > 0);
+        holding.set("after delay", self.plan.after_delay && report.action == Action::Failed);
+        let author = bounce.original.as_ref().and_then(|it| it.from.as_ref());
+        holding.set("wrote it", author.is_some_and(|it| it.same_mailbox(&self.plan.addressee)));
         holding.set("told", self.settings.administrator_is_told);
         let words =
             format!("{} {}", diagnosis.matched, report.diagnostic.as_deref().unwrap_or_default()).to_ascii_lowercase();
@@ -93,6 +96,7 @@ impl<'a> Frame<'a> {
         facts.reply = quoted.map(|it| {
             pieces_text(&safe::defang(&safe::line(&it, 1000), |host| self.texts.knowledge.link_hosts.contains(host)))
         });
+        super::week::add(self, &mut facts, &mut holding, finding);
         self.word_sureness(&mut facts, &mut holding, bounce, finding);
         Case { entry: entry.clone(), finding, facts, conditions: holding }
     }

@@ -31,6 +31,7 @@ mod size;
 mod spacing;
 mod speaker;
 mod texts;
+mod week;
 
 pub use texts::{TextError, Texts};
 
@@ -179,6 +180,8 @@ pub fn preview_plan(bounce: &Bounce, languages: Vec<Language>, now: Timestamp) -
         asked: bounce.forwarded_by.is_some(),
         not_before: now,
         gathers: None,
+        after_delay: false,
+        weeks: Vec::new(),
     }
 }
 

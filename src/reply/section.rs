@@ -15,6 +15,8 @@ pub(super) const CONDITIONS: &[&str] = &[
     "delayed",
     "asking",
     "follow-up",
+    "after delay",
+    "wrote it",
     "several",
     "some delivered",
     // what is known of the case
@@ -33,6 +35,8 @@ pub(super) const CONDITIONS: &[&str] = &[
     "reachable",
     "unreachable",
     "told",
+    "others too",
+    "only you",
     "spf",
     "dkim",
     "dmarc",

@@ -30,6 +30,8 @@ pub struct TextError {
     pub file: String,
     /// Line, from 1.
     pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
     /// What is wrong there.
     pub reason: String,
     /// What to do about it.
@@ -38,7 +40,7 @@ pub struct TextError {
 
 impl fmt::Display for TextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}\n\nhint: {}", self.file, self.line, self.reason, self.hint)
+        write!(f, "{}:{}:{}: {}\n\nhint: {}", self.file, self.line, self.column, self.reason, self.hint)
     }
 }
 
@@ -177,20 +179,25 @@ impl Texts {
 
     /// The errors of one file of the company's own.
     fn check_file(&self, path: &str, text: &str) -> Vec<TextError> {
-        let error = |line: usize, reason: String, hint: &str| TextError {
+        let error = |(line, column): (usize, usize), reason: String, hint: &str| TextError {
             file: path.to_owned(),
             line,
+            column,
             reason,
             hint: hint.to_owned(),
         };
         let Some((place, _)) = place(path) else {
             let hint = "files are named `causes/<cause>/<language>.md` or `languages/<language>/<name>.md`";
-            return vec![error(1, "no text of ours has this name".to_owned(), hint)];
+            return vec![error((1, 1), "no text of ours has this name".to_owned(), hint)];
         };
         let known: BTreeSet<&str> = match place {
             Place::Cause(cause) if !causes().any(|(it, _)| it == cause) => {
                 let nearest = nearest(cause, causes().map(|(it, _)| it));
-                return vec![error(1, format!("there is no cause `{cause}`"), &format!("did you mean `{nearest}`?"))];
+                return vec![error(
+                    (1, 1),
+                    format!("there is no cause `{cause}`"),
+                    &format!("did you mean `{nearest}`?"),
+                )];
             }
             Place::Cause(_) => CAUSE_SECTIONS.iter().copied().collect(),
             Place::Frame => self.frames.get("en").into_iter().flatten().map(|it| it.name).collect(),
@@ -198,51 +205,72 @@ impl Texts {
         let sections = section::parse(text);
         let mut errors = Vec::new();
         if sections.is_empty() {
-            errors.push(error(1, "there is no section".to_owned(), "a section begins with a line such as `# steps`"));
+            errors.push(error(
+                (1, 1),
+                "there is no section".to_owned(),
+                "a section begins with a line such as `# steps`",
+            ));
         }
         let variables = Facts::variables();
         for section in &sections {
             if !known.contains(section.name) {
                 let nearest = nearest(section.name, known.iter().copied());
                 errors.push(error(
-                    section.line,
+                    (section.line, 3),
                     format!("unknown section `{}`", section.name),
                     &format!("did you mean `# {nearest}`?"),
                 ));
             }
             for condition in section.conditions.iter().filter(|it| !CONDITIONS.contains(it)) {
                 let nearest = nearest(condition, CONDITIONS.iter().copied());
+                let heading = text.lines().nth(section.line - 1).unwrap_or_default();
                 errors.push(error(
-                    section.line,
+                    (section.line, column_of(heading, condition)),
                     format!("unknown condition `{condition}`"),
                     &format!("did you mean `{nearest}`?"),
                 ));
             }
             if !sections.iter().any(|it| it.name == section.name && it.conditions.is_empty()) {
                 let hint = format!("add a section `# {}` without conditions for all other cases", section.name);
-                errors.push(error(section.line, format!("`# {}` is written for some cases only", section.name), &hint));
+                errors.push(error(
+                    (section.line, 1),
+                    format!("`# {}` is written for some cases only", section.name),
+                    &hint,
+                ));
             }
             errors.extend(
-                self.check_template(section, &variables).map(|(line, reason, hint)| error(line, reason, &hint)),
+                self.check_template(text, section, &variables).map(|(place, reason, hint)| error(place, reason, &hint)),
             );
         }
         errors
     }
 
-    /// Line, reason and hint, if the section's template is broken or names an unknown variable.
-    fn check_template(&self, section: &Section<'_>, variables: &BTreeSet<String>) -> Option<(usize, String, String)> {
+    /// Place, reason and hint, if the section's template is broken or names an unknown variable.
+    fn check_template(
+        &self,
+        text: &str,
+        section: &Section<'_>,
+        variables: &BTreeSet<String>,
+    ) -> Option<((usize, usize), String, String)> {
+        // The body is a slice of the file: where it begins is where its first line is.
+        let begin = (section.body.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+        let first = text.get(..begin).unwrap_or_default().matches('\n').count() + 1;
+        let line_at = |line: usize| text.lines().nth(line - 1).unwrap_or_default();
         let template = match self.environment.template_from_str(section.body) {
             Ok(template) => template,
             Err(wrong) => {
-                let line = section.line + wrong.line().unwrap_or(1);
+                let line = first + wrong.line().unwrap_or(1).saturating_sub(1);
+                let column = line_at(line).find(['{', '%']).map_or(1, |at| columns(line_at(line), at));
                 let hint = "values stand in {{ }}, conditions in {% if %} … {% endif %}".to_owned();
-                return Some((line, format!("broken template: {}", wrong.detail().unwrap_or("cannot be read")), hint));
+                let reason = format!("broken template: {}", wrong.detail().unwrap_or("cannot be read"));
+                return Some(((line, column), reason, hint));
             }
         };
         let unknown = template.undeclared_variables(false).into_iter().find(|it| !variables.contains(it))?;
-        let line = section.body.lines().position(|it| it.contains(&unknown)).unwrap_or(0);
+        let line = first + section.body.lines().position(|it| it.contains(&unknown)).unwrap_or(0);
         let nearest = nearest(&unknown, variables.iter().map(String::as_str));
-        Some((section.line + 1 + line, format!("unknown variable `{unknown}`"), format!("did you mean `{nearest}`?")))
+        let place = (line, column_of(line_at(line), &unknown));
+        Some((place, format!("unknown variable `{unknown}`"), format!("did you mean `{nearest}`?")))
     }
 
     /// The sections at `path`: the company's own, then ours of other names.
@@ -260,12 +288,19 @@ impl Texts {
 
     /// A section of a cause, filled; the language's own, else English, else empty.
     pub(super) fn cause(&self, tag: &str, cause: &str, name: &str, holding: &Conditions, context: &Value) -> String {
-        let own: Vec<_> = [tag, "en"].iter().map(|tag| self.sections(&format!("causes/{cause}/{tag}.md"))).collect();
-        if own.iter().all(Vec::is_empty) && cause != CauseId::UNDETERMINED {
-            // A cause of the administrator's own rules that has no text yet.
-            return self.cause(tag, CauseId::UNDETERMINED, name, holding, context);
+        let mut has_text = false;
+        for tag in [tag, "en"] {
+            let sections = self.sections(&format!("causes/{cause}/{tag}.md"));
+            has_text |= !sections.is_empty();
+            if let Some(filled) = self.fill_from(&sections, name, holding, context) {
+                return filled;
+            }
         }
-        own.iter().find_map(|it| self.fill_from(it, name, holding, context)).unwrap_or_default()
+        if has_text || cause == CauseId::UNDETERMINED {
+            return String::new();
+        }
+        // A cause of the administrator's own rules that has no text yet.
+        self.cause(tag, CauseId::UNDETERMINED, name, holding, context)
     }
 
     /// A section of the frame, filled; the language's own, else English, else empty.
@@ -328,6 +363,15 @@ pub(super) fn causes() -> impl Iterator<Item = (&'static str, &'static str)> {
         let cause = path.strip_prefix("causes/")?.strip_suffix("/en.md")?;
         Some((cause, text))
     })
+}
+
+/// The column at which `word` begins, in characters from 1.
+fn column_of(line: &str, word: &str) -> usize {
+    line.find(word).map_or(1, |at| columns(line, at))
+}
+
+fn columns(line: &str, at: usize) -> usize {
+    line.get(..at).unwrap_or_default().chars().count() + 1
 }
 
 fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {

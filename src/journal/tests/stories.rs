@@ -421,4 +421,34 @@ pub(super) async fn lists_are_sorted_and_paged_by_any_key(desk: Desk) {
             assert_eq!(seen, expected, "{sort:?}, since {since:?}");
         }
     }
+pub(super) async fn the_last_week_of_a_domain_is_counted_by_mail_and_person(mut desk: Desk) {
+    let by = |author: &str, n: u32, id: &str, recipient: &str| {
+        let Recognition::Bounce(mut it) = bounce(n, id, recipient) else { unreachable!("a bounce") };
+        if let Some(original) = &mut it.original {
+            original.from = Some(mailbox(author));
+            original.return_path = None;
+        }
+        Recognition::Bounce(it)
+    };
+    let chen = mailbox("chen@corp.example.cn");
+    let weeks = async |desk: &Desk| desk.journal.weeks(&[finding("a@x.example")], &chen, desk.now).await.expect("read");
+    assert!(weeks(&desk).await.is_empty(), "an empty journal knows nothing");
+    desk.take("1:1", &by("wu@corp.example.cn", 1, "<m1@corp.example.cn>", "old@x.example"), "old@x.example").await;
+    desk.now += SignedDuration::from_hours(8 * 24);
+    assert!(weeks(&desk).await.is_empty(), "what is older than a week does not count");
+    for (n, author, id, recipient) in [
+        (2, "chen@corp.example.cn", "<m2@corp.example.cn>", "a@x.example"),
+        (3, "wu@corp.example.cn", "<m3@corp.example.cn>", "b@x.example"),
+        (4, "wu@corp.example.cn", "<m3@corp.example.cn>", "c@x.example"),
+        (5, "li@corp.example.cn", "<m5@corp.example.cn>", "d@x.example"),
+        (6, "li@corp.example.cn", "<m6@corp.example.cn>", "e@y.example"),
+    ] {
+        desk.take(&format!("1:{n}"), &by(author, n, id, recipient), recipient).await;
+    }
+    let found = weeks(&desk).await;
+    let [week] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((week.domain.as_str(), week.cause.as_str(), week.whole), ("x.example", "user_unknown", true));
+    assert_eq!((week.mails, week.people, week.mails_of_others, week.others), (3, 3, 2, 2), "{week:?}");
+    assert_eq!((week.seen_of_others, week.elsewhere, week.delivered), (2, 1, 0), "{week:?}");
+    assert_eq!(week.first, Some(desk.now));
 }

@@ -176,3 +176,78 @@ fn a_new_address_is_left_out_unless_the_bounce_is_verified() {
     let it = written(&[specimen("moved")], &LANGUAGES, |plan, _| plan.grounds = vec![Ground::JournalKnows]);
     assert!(it.text.contains("liu[at]new[.]example"), "{}", it.text);
 }
+
+#[test]
+fn the_end_of_a_delay_refers_back_and_tells_all() {
+    in_both_languages("form_after_delay", &[specimen("mailbox_full")], |plan, _| {
+        plan.sequence = 1;
+        plan.after_delay = true;
+    });
+}
+
+#[test]
+fn how_others_fared_is_told_where_it_helps() {
+    let week = |cause: &str, domain: &str| crate::policy::DomainWeek {
+        domain: domain.to_owned(),
+        cause: cause.to_owned(),
+        mails: 14,
+        people: 6,
+        first: Some(now()),
+        mails_of_others: 13,
+        others: 5,
+        seen_of_others: 13,
+        whole: true,
+        ..Default::default()
+    };
+    let text = |cause: &str, week: crate::policy::DomainWeek| {
+        written(&[specimen(cause)], &["zh-CN"], |plan, _| plan.weeks = vec![week]).text
+    };
+    let others = text("blocklisted", week("blocklisted", "kunde.example.de"));
+    assert!(others.contains("最近 7 天另有 5 位同事的 13 封邮件，发往 kunde.example.de 时也因此退回"), "{others}");
+    let misspelt = text("user_unknown", week("user_unknown", "buyer.example.cn"));
+    assert!(!misspelt.contains("同事"), "a wrong letter is one's own: {misspelt}");
+    let silent = |whole| crate::policy::DomainWeek {
+        whole,
+        domain: "qq.com".to_owned(),
+        cause: "rate_limited".to_owned(),
+        ..Default::default()
+    };
+    assert!(text("rate_limited", silent(true)).contains("没有其他同事发往 qq.com 的邮件因此退回"));
+    assert!(!text("rate_limited", silent(false)).contains("同事"), "a young journal proves nothing");
+    let bounce = bounce(&[specimen("blocklisted")]);
+    let plan = ReplyPlan { weeks: vec![week("blocklisted", "kunde.example.de")], ..plan(&bounce, &["en"]) };
+    let cases = [(bounce, vec![specimen("blocklisted")])];
+    let it = render_parts(&TEXTS, &settings(), &plan, &cases, Audience::Administrator, now());
+    let expected =
+        "this domain and cause 14 mails, 6 authors, since 2026-11-16 09:15 +08:00; this cause at other domains 0";
+    assert!(it.text.contains(expected), "{}", it.text);
+}
+
+#[test]
+fn a_click_writes_only_to_an_address_of_our_own_suggestion() {
+    use crate::evidence::{Answer, Observation, Verdict};
+    let html = |finding: &Finding| {
+        written(std::slice::from_ref(finding), &["zh-CN"], |plan, _| {
+            plan.grounds = vec![Ground::FoundInSent];
+        })
+        .html
+    };
+    for (cause, ..) in SPECIMENS {
+        assert!(!html(&specimen(cause)).contains("mailto:"), "{cause}");
+    }
+    let mut it = specimen("host_unknown");
+    it.observations = vec![Observation {
+        check: "near_miss".to_owned(),
+        subject: "hichian.example".to_owned(),
+        question: "hichian.example".to_owned(),
+        answer: Answer::Found(vec!["hichina.example".to_owned()]),
+        verdict: Verdict::Neutral,
+        resolver: "catalogue".to_owned(),
+        at: now(),
+        ms: 0,
+    }];
+    let html = html(&it);
+    let links: Vec<&str> = html.split("href=\"").skip(1).filter_map(|it| it.split('"').next()).collect();
+    let [link] = links[..] else { panic!("{links:?}") };
+    assert!(link.starts_with("mailto:li@hichina.example?subject=%E5%85%B3"), "{link}");
+}

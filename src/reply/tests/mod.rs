@@ -5,6 +5,7 @@ mod forms;
 mod hostile;
 mod overlay;
 mod properties;
+mod reading;
 mod rows;
 mod specimens;
 

@@ -1,0 +1,90 @@
+//! How others fared lately: of the last seven days' mail to a domain, how much failed for the
+//! same cause, whose it was, and what was taken. "Only you, or all of us."
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Error, Journal,
+    database::{Tx, Value, values},
+    history::before,
+};
+use crate::{bounce::Action, evidence::Finding, mail::Mailbox, policy::DomainWeek};
+
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Domains and causes of one bounce that are asked about.
+const MOST: usize = 3;
+/// Only so many of the newest findings are counted: in a storm, more say nothing more.
+const NEWEST: u32 = 300;
+
+impl Journal {
+    /// What is known of the domains and causes of these failures, but for the first few none.
+    pub async fn weeks(
+        &self,
+        findings: &[Finding],
+        person: &Mailbox,
+        now: Timestamp,
+    ) -> Result<Vec<DomainWeek>, Error> {
+        let failed = findings.iter().filter(|it| it.report.action == Action::Failed);
+        let pairs: BTreeSet<(&str, &str)> =
+            failed.map(|it| (it.report.final_recipient.domain(), it.diagnosis.cause.as_str())).collect();
+        let mut tx = self.database.read().await?;
+        let begin = before(now, WEEK);
+        let row = tx.row("SELECT MIN(id) AS first FROM message WHERE recorded > $1", values![begin]).await?;
+        let Some(first) = row.map(|it| it.maybe_int("first")).transpose()?.flatten() else { return Ok(Vec::new()) };
+        let older = "SELECT COUNT(*) AS n FROM (SELECT id FROM message WHERE id < $1 LIMIT 1) AS older";
+        let whole = tx.number(older, values![first]).await? > 0;
+        let person = person.to_string().to_lowercase();
+        let mut weeks = Vec::new();
+        for (domain, cause) in pairs.into_iter().take(MOST) {
+            let week =
+                DomainWeek { domain: domain.to_owned(), cause: cause.to_owned(), whole, ..DomainWeek::default() };
+            weeks.push(week_of(&mut tx, week, first, &person).await?);
+        }
+        Ok(weeks)
+    }
+}
+
+async fn week_of(tx: &mut Tx, mut week: DomainWeek, first: i64, person: &str) -> Result<DomainWeek, Error> {
+    // One mail may bounce many times: it is counted by its identity, which is a digest.
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT COUNT(DISTINCT CASE WHEN decision <> 'suppress' THEN identity END) AS mails, \
+         COUNT(DISTINCT CASE WHEN decision <> 'suppress' THEN author END) AS people, \
+         COUNT(DISTINCT CASE WHEN decision <> 'suppress' AND author <> $4 THEN identity END) AS mails_of_others, \
+         COUNT(DISTINCT CASE WHEN decision <> 'suppress' AND author <> $4 THEN author END) AS others, \
+         COUNT(DISTINCT CASE WHEN author <> $4 THEN identity END) AS seen_of_others, \
+         MIN(CASE WHEN decision <> 'suppress' THEN recorded END) AS first FROM ({}) AS newest",
+        newest("f.domain = $1 AND f.cause = $2 AND f.action = 'failed'", "$3")
+    ));
+    let values = values![week.domain.as_str(), week.cause.as_str(), first, person];
+    if let Some(row) = tx.row(sql, values).await? {
+        week.mails = row.count("mails")?;
+        week.people = row.count("people")?;
+        week.mails_of_others = row.count("mails_of_others")?;
+        week.others = row.count("others")?;
+        week.seen_of_others = row.count("seen_of_others")?;
+        week.first = row.maybe_time("first")?;
+    }
+    let elsewhere = newest("f.cause = $2 AND f.domain <> $1 AND f.action = 'failed'", "$3");
+    let elsewhere = format!(
+        "SELECT COUNT(DISTINCT CASE WHEN decision <> 'suppress' THEN identity END) AS n FROM ({elsewhere}) AS newest"
+    );
+    week.elsewhere = number(tx, elsewhere, values![week.domain.as_str(), week.cause.as_str(), first]).await?;
+    let taken = newest("f.domain = $1 AND f.action IN ('delivered', 'relayed', 'expanded')", "$2");
+    let taken = format!("SELECT COUNT(DISTINCT message) AS n FROM ({taken}) AS newest");
+    week.delivered = number(tx, taken, values![week.domain.as_str(), first]).await?;
+    Ok(week)
+}
+
+fn newest(condition: &str, first: &str) -> String {
+    format!(
+        "SELECT m.id AS message, m.identity AS identity, m.author AS author, m.decision AS decision, \
+         m.recorded AS recorded FROM finding f JOIN message m ON m.id = f.message \
+         WHERE {condition} AND f.message >= {first} ORDER BY f.message DESC LIMIT {NEWEST}"
+    )
+}
+
+async fn number(tx: &mut Tx, sql: String, values: Vec<Value>) -> Result<u32, Error> {
+    Ok(u32::try_from(tx.number(sqlx::AssertSqlSafe(sql), values).await?).unwrap_or(u32::MAX))
+}
