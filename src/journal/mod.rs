@@ -32,8 +32,8 @@ mod send;
 mod stats;
 mod tally;
 mod verify;
-mod words;
 mod week;
+mod words;
 
 use std::{fs::File, sync::Arc};
 

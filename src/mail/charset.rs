@@ -5,7 +5,7 @@
 //! then GB18030 where the bytes have its form; then windows-1252, which takes everything.
 //! Total: whatever cannot be decoded becomes U+FFFD.
 
-use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
+use encoding_rs::{BIG5, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
 
 /// Decodes `bytes`, of which the sender says that they are in `label`.
 #[must_use]

@@ -136,6 +136,8 @@ fn build(texts: &Texts, settings: &Settings, to: &Address, now: Timestamp, page:
         asked: false,
         not_before: now,
         gathers: None,
+        after_delay: false,
+        weeks: Vec::new(),
     };
     let english = [Language::en()];
     let languages = if to.languages.is_empty() { &english[..] } else { &to.languages[..] };

@@ -421,6 +421,8 @@ pub(super) async fn lists_are_sorted_and_paged_by_any_key(desk: Desk) {
             assert_eq!(seen, expected, "{sort:?}, since {since:?}");
         }
     }
+}
+
 pub(super) async fn the_last_week_of_a_domain_is_counted_by_mail_and_person(mut desk: Desk) {
     let by = |author: &str, n: u32, id: &str, recipient: &str| {
         let Recognition::Bounce(mut it) = bounce(n, id, recipient) else { unreachable!("a bounce") };
