@@ -11,6 +11,7 @@
 //! `outbound` all SMTP, `evidence::dns` all DNS; `app` wires them, `cli` is what a person types.
 //! `ARCHITECTURE.md` is the map.
 
+pub mod anonymise;
 pub mod app;
 pub mod bounce;
 pub mod catalogue;

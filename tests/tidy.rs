@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("bounce", &["catalogue", "mail"]),
     ("diagnosis", &["catalogue", "mail", "bounce"]),
     ("evidence", &["catalogue", "mail", "bounce", "diagnosis"]),
+    ("anonymise", &["catalogue", "mail", "bounce", "diagnosis"]),
     ("policy", &["catalogue", "mail", "bounce", "diagnosis", "evidence"]),
     ("reply", &["catalogue", "mail", "bounce", "diagnosis", "evidence", "policy"]),
     ("outbox", &["mail", "policy", "reply"]),
@@ -51,7 +52,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const WIRING: &[&str] = &["app", "cli"];
 
 /// Bytes and facts in, values out.
-const PURE: &[&str] = &["mail", "bounce", "diagnosis", "evidence", "policy", "reply", "outbox"];
+const PURE: &[&str] = &["mail", "bounce", "diagnosis", "anonymise", "evidence", "policy", "reply", "outbox"];
 /// The one resolver.
 const IMPURE_BY_DESIGN: &[&str] = &["src/evidence/dns.rs", "src/evidence/dns/"];
 const NOT_PURE: &[&str] = &[

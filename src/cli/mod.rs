@@ -4,6 +4,7 @@
 //! holds no knowledge of mail. Exit codes are those of sysexits: 0 fine, 64 usage, 65 unreadable
 //! data, 69 service unavailable, 70 a fault of ours, 75 try again, 78 configuration.
 
+mod anonymise;
 mod check;
 mod demo;
 pub mod diagnose;
@@ -65,6 +66,8 @@ enum Command {
     Journal(journal::Args),
     /// Looks into the catalogue of rules, with your own laid over it.
     Rules(rule_arguments::Args),
+    /// Writes a bounce without personal data that is still diagnosed the same.
+    Anonymise(anonymise::Args),
     /// Diagnoses the journal's bounces again with today's rules and shows what differs; changes nothing.
     Replay(replay::Args),
     /// Prints a completion script for a shell.
@@ -134,6 +137,7 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Ingest => ingest::run(&cli.config),
         Command::Journal(args) => journal::run(cli, args, terminal),
         Command::Rules(args) => rule_arguments::run(cli, args, terminal),
+        Command::Anonymise(args) => anonymise::run(args, terminal),
         Command::Replay(args) => replay::run(cli, args, terminal),
         Command::Completions(args) => manual::completions(args, terminal),
         Command::Man(args) => manual::man(args, terminal),

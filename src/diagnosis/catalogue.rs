@@ -5,14 +5,13 @@
 
 use std::{collections::HashMap, collections::HashSet, sync::Arc};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
 use super::{
     Acts, CauseId, Confidence, Family,
     code::EnhancedPattern,
     facts::Extractor,
     form::{CatalogueError, CauseForm, CodeForm, CodesForm, FactsForm, OverlayForm, RuleForm, Source},
-    phrase::{Literals, Phrase},
+    literals::{Finder, Literals},
+    phrase::Phrase,
     place::Ranges,
     rule::{Level, Rule},
     system::{Systems, SystemsFile},
@@ -41,7 +40,7 @@ pub struct Catalogue {
     pub(super) marks: Vec<(usize, Phrase)>,
     pub(super) extractors: Vec<Extractor>,
     pub(super) ranges: Arc<Ranges>,
-    pub(super) automaton: AhoCorasick,
+    pub(super) finder: Finder,
     /// Rules to look at when a literal is found, by the literal's number.
     pub(super) triggers: Vec<Vec<u32>>,
     pub(super) by_enhanced: HashMap<(u16, u16), Vec<u32>>,
@@ -91,6 +90,12 @@ impl Catalogue {
     /// The canonical name of a system, from its name or an alias.
     pub fn system_name(&self, name: &str) -> Option<&str> {
         self.systems.named(name).and_then(|it| self.systems.name(it))
+    }
+
+    /// Domains and suffixes of hosts by which systems are known, without a leading dot.
+    pub fn known_hosts(&self) -> impl Iterator<Item = &str> {
+        let hosts = self.systems.list.iter().flat_map(|it| it.hosts.iter().chain(&it.domains));
+        hosts.map(|it| it.trim_start_matches('.'))
     }
 
     /// A catalogue from files as below `catalogue/`: `(path, text)`, sorted by path; `overlay` as for `with_overlay`.
@@ -386,7 +391,7 @@ impl Builder {
 
     fn finish(mut self, ranges: Ranges) -> Catalogue {
         self.rules.retain(|it| !self.off.contains(&it.id));
-        let mut triggers = vec![Vec::new(); self.literals.list.len()];
+        let mut triggers = vec![Vec::new(); self.literals.len()];
         let mut by_enhanced: HashMap<(u16, u16), Vec<u32>> = HashMap::new();
         let mut by_reply: HashMap<u16, Vec<u32>> = HashMap::new();
         for (number, rule) in (0_u32..).zip(&self.rules) {
@@ -404,12 +409,6 @@ impl Builder {
                 }
             }
         }
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&self.literals.list);
-        // An automaton of some ten thousand short literals is far from the builder's only limit (2^31 states).
-        let automaton = automaton.unwrap_or_else(|_| AhoCorasick::new([""; 0]).unwrap_or_else(|_| unreachable!()));
         Catalogue {
             causes: self.causes,
             rules: self.rules,
@@ -417,7 +416,7 @@ impl Builder {
             marks: self.marks,
             extractors: self.extractors,
             ranges: Arc::new(ranges),
-            automaton,
+            finder: Finder::new(self.literals),
             triggers,
             by_enhanced,
             by_reply,

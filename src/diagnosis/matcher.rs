@@ -8,7 +8,6 @@ use std::{cmp::Reverse, net::IpAddr};
 use super::{
     Catalogue, CauseId, Confidence, Diagnosis, Facts, Family, Home,
     code::{enhanced_codes, reply_code},
-    phrase::Hits,
     place::Whereabouts,
     rule::{Level, Match, Rule, Words},
     text::Text,
@@ -17,8 +16,6 @@ use crate::bounce::{Bounce, RecipientReport};
 
 /// More rivals than this help nobody.
 const RIVALS: usize = 8;
-/// A literal that is found more often than this in one reply is looked at no further.
-const OCCURRENCES: usize = 16;
 /// The words that decided are quoted up to this many octets.
 const QUOTED: usize = 240;
 
@@ -97,13 +94,7 @@ impl Catalogue {
     /// The text squeezed and searched, with the codes and systems that it names itself.
     fn words<'a>(&self, text: &'a str) -> Words<'a> {
         let text = Text::new(text);
-        let mut hits = Hits::new();
-        for hit in self.automaton.find_overlapping_iter(text.squeezed()) {
-            let places = hits.entry(hit.pattern().as_usize()).or_default();
-            if places.len() < OCCURRENCES {
-                places.push(hit.range());
-            }
-        }
+        let hits = self.finder.find(text.squeezed());
         let enhanced = enhanced_codes(text.original()).into_iter().map(|(code, at)| (code, Some(at)));
         let enhanced = enhanced.filter(|(code, _)| !code.says_nothing()).collect();
         let reply = reply_code(text.original());
@@ -169,7 +160,7 @@ impl Catalogue {
 
     /// All rules that apply, best first.
     fn candidates<'a>(&'a self, words: &Words<'_>) -> Vec<Candidate<'a>> {
-        let by_literal = words.hits.keys().filter_map(|it| self.triggers.get(*it));
+        let by_literal = words.hits.literals().filter_map(|it| self.triggers.get(it));
         let by_enhanced =
             words.enhanced.iter().filter_map(|(it, _)| self.by_enhanced.get(&(it.subject(), it.detail())));
         let by_reply = words.reply.iter().filter_map(|it| self.by_reply.get(&it.get()));

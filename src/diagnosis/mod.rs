@@ -9,6 +9,7 @@ mod catalogue;
 mod code;
 mod facts;
 mod form;
+mod literals;
 mod matcher;
 mod phrase;
 mod place;

@@ -6,9 +6,12 @@
 //! `greylist{*}` finds `greylisted` too. Pieces of 16 octets and more need no word boundary:
 //! they survive lost blanks around them.
 
-use std::{collections::HashMap, net::IpAddr, ops::Range};
+use std::{net::IpAddr, ops::Range};
 
-use super::text::{Text, squeeze_words};
+use super::{
+    literals::{Hits, Literals},
+    text::{Text, squeeze_words},
+};
 
 /// From this length on a piece needs no word boundary.
 const SELF_EVIDENT: usize = 16;
@@ -46,29 +49,6 @@ pub(super) struct Phrase {
     lead: Option<Gap>,
     trail: Option<Gap>,
 }
-
-/// All literals of all phrases, each once.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Literals {
-    pub(super) list: Vec<String>,
-    index: HashMap<String, usize>,
-}
-
-impl Literals {
-    /// The number of a squeezed literal, new or known.
-    pub(super) fn number(&mut self, literal: String) -> usize {
-        if let Some(known) = self.index.get(&literal) {
-            return *known;
-        }
-        let new = self.list.len();
-        self.list.push(literal.clone());
-        self.index.insert(literal, new);
-        new
-    }
-}
-
-/// Where each literal was found in a text: ranges of the squeezed text, in order.
-pub(super) type Hits = HashMap<usize, Vec<Range<usize>>>;
 
 impl Phrase {
     /// Reads a phrase as a rule writes it; the error says what is wrong with it.
@@ -137,8 +117,8 @@ impl Phrase {
     /// Where in the original it stands, the first time.
     pub(super) fn find(&self, text: &Text<'_>, hits: &Hits) -> Option<Range<usize>> {
         let first = self.pieces.first()?;
-        hits.get(&first.literal)?.iter().find_map(|at| {
-            let start = first.stands(text, at)?;
+        hits.of(first.literal).iter().find_map(|at| {
+            let start = first.stands(text, &(at.start..at.end))?;
             fits_before(self.lead, text, start.start)?;
             let end = self.follow(1, at.end, start.end, text, hits)?;
             fits_after(self.trail, text, end).map(|end| start.start..end)
@@ -148,8 +128,8 @@ impl Phrase {
     /// The end of the rest of the phrase from piece `next` on; `None` if it does not follow.
     fn follow(&self, next: usize, squeezed: usize, end: usize, text: &Text<'_>, hits: &Hits) -> Option<usize> {
         let Some((piece, gap)) = self.pieces.get(next).zip(self.gaps.get(next - 1)) else { return Some(end) };
-        hits.get(&piece.literal)?.iter().filter(|at| at.start >= squeezed).find_map(|at| {
-            let range = piece.stands(text, at)?;
+        hits.of(piece.literal).iter().filter(|at| at.start >= squeezed).find_map(|at| {
+            let range = piece.stands(text, &(at.start..at.end))?;
             let between = text.original().get(end..range.start)?;
             gap.fits(between).then_some(())?;
             self.follow(next + 1, at.end, range.end, text, hits)

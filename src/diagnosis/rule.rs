@@ -2,13 +2,7 @@
 
 use std::ops::Range;
 
-use super::{
-    Acts, Confidence,
-    code::EnhancedPattern,
-    form::Shape,
-    phrase::{Hits, Phrase},
-    text::Text,
-};
+use super::{Acts, Confidence, code::EnhancedPattern, form::Shape, literals::Hits, phrase::Phrase, text::Text};
 use crate::mail::{EnhancedStatusCode, ReplyCode};
 
 /// How specific a rule is, whatever its words: the higher wins (`design.md` §1).

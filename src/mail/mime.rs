@@ -41,8 +41,8 @@ pub struct Mail {
 pub struct Part {
     source: Arc<Vec<u8>>,
     depth: u8,
-    header: Range<usize>,
-    body: Range<usize>,
+    pub(crate) header: Range<usize>,
+    pub(crate) body: Range<usize>,
     headers: Headers,
     content_type: String,
     parameters: Vec<(String, String)>,

@@ -15,6 +15,7 @@ const COMMANDS: &[&str] = &[
     "explain",
     "journal",
     "rules",
+    "anonymise",
     "replay",
     "completions",
     "man",

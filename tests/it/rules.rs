@@ -140,3 +140,23 @@ fn own_rules_go_first_switch_built_in_ones_off_and_are_listed_with_their_file() 
     let causes = company.run(&["rules", "causes"]).stdout;
     assert!(causes.lines().any(|it| it.starts_with("mailbox_full ")), "{causes}");
 }
+
+#[test]
+fn anonymise_writes_a_message_that_is_read_the_same_and_says_so() {
+    let scratch = Scratch::new();
+    let letter = Letter::new("chen", "wang.fang@bigbuyer.com", "first");
+    let path = scratch.write("bounce.eml", Bounce::of(&letter).text()).display().to_string();
+    let done = run(&["anonymise", &path], b"");
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("user_unknown"), "{}", done.stderr);
+    for secret in ["wang.fang", "bigbuyer", "SECRET", letter.message_id.as_str()] {
+        assert!(!done.stdout.contains(secret), "{secret} in\n{}", done.stdout);
+    }
+    let read = |input: &str| run(&["diagnose", "--format", "json", "-"], input.as_bytes()).json().remove(0);
+    let (before, after) = (read(&Bounce::of(&letter).text()), read(&done.stdout));
+    for key in ["cause", "rule", "status", "reply_code", "acts", "confidence", "action"] {
+        assert_eq!(before["bounces"][0][key], after["bounces"][0][key], "{key}");
+    }
+    assert_eq!(run(&["anonymise", "/nonexistent"], b"").status, 65);
+    assert_eq!(run(&["anonymise"], b"").status, 64);
+}
