@@ -279,7 +279,7 @@ pub(super) struct AlertsTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct LogTable {
     /// A level (`error`, `warn`, `info`, `debug`), or levels by module: `whybounced::source=debug,info`. The variable
-    /// WHYBOUNCED_LOG overrides it. Default: `info`.
+    /// `WHYBOUNCED_LOG` overrides it. Default: `info`.
     pub(super) filter: Text,
     /// `auto` (systemd's journal where standard error leads there, else standard error), `journald`, `stderr`, or
     /// `json` (standard error, one object a line). Default: `auto`.

@@ -119,7 +119,7 @@ impl<'a> Finder<'a> {
     /// Dovecot and Postfix, or their like, on this machine.
     async fn here(&self) -> Option<Servers> {
         let local = self.providers.iter().find(|it| it.is_local())?;
-        let found = Servers::of(local, "this machine answers on its own IMAP port");
+        let found = Servers::of(local, "its open IMAP port");
         opens(found.imap.as_ref()?).await.then_some(found)
     }
 

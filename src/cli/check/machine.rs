@@ -130,6 +130,8 @@ fn journal_directory(config: &Config) -> Option<PathBuf> {
 
 fn room(report: &mut Report<'_>, config: &Config) {
     let Some(directory) = journal_directory(config) else { return };
+    // Absolute: `df` will not start where it cannot come back to.
+    let Ok(directory) = std::path::absolute(directory) else { return };
     let Some(free) = directory.to_str().and_then(|it| printed("df", &["-k", "--output=avail", it])) else { return };
     let Some(free) = free.lines().last().and_then(|it| it.trim().parse::<u64>().ok()) else { return };
     let detail = format!("{}: {} MiB free", directory.display(), free / 1024);
@@ -222,7 +224,13 @@ fn daemon_config(words: &[String]) -> Option<PathBuf> {
 
 /// What a program prints; `None` if it is not there, or fails.
 fn printed(program: &str, arguments: &[&str]) -> Option<String> {
-    let done = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let done = Command::new(program)
+        .args(arguments)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     let text = String::from_utf8(done.stdout).ok()?;
     done.status.success().then(|| text.trim().to_owned())
 }

@@ -28,7 +28,7 @@ pub(in crate::cli) struct Args {
     /// A Maildir on this machine instead of an IMAP account.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["imap", "provider"])]
     pub(super) maildir: Option<PathBuf>,
-    /// Login of the mailbox where bounces arrive. Its password comes from WHYBOUNCED_PASSWORD,
+    /// Login of the mailbox where bounces arrive. Its password comes from `WHYBOUNCED_PASSWORD`,
     /// from --password-file, or is asked for; never from an argument, which everybody can read.
     #[arg(long, env = "WHYBOUNCED_USER")]
     pub(super) user: Option<String>,

@@ -34,11 +34,11 @@ impl Dialogue<'_> {
         let found = self.find(ask).await?;
         self.draft.provider = found.provider;
         if self.draft.maildir.is_none() {
-            let server = self.server(ask, Which::Imap, self.args.imap.as_deref(), found.imap)?;
+            let server = self.server(ask, Which::Imap, self.args.imap.as_deref(), found.imap.as_ref())?;
             self.draft.imap = Some(server);
         }
         if self.draft.directory.is_none() {
-            let server = self.server(ask, Which::Smtp, self.args.smtp.as_deref(), found.smtp)?;
+            let server = self.server(ask, Which::Smtp, self.args.smtp.as_deref(), found.smtp.as_ref())?;
             self.draft.smtp = Some(server);
         }
         if self.draft.provider.is_none() {
@@ -82,7 +82,7 @@ impl Dialogue<'_> {
         ask: &mut Ask<'_>,
         which: Which,
         given: Option<&str>,
-        found: Option<Server>,
+        found: Option<&Server>,
     ) -> Result<Server, Failure> {
         let (name, flag, usual, tls) = match which {
             Which::Imap => ("IMAP", "--imap", 993, self.args.imap_tls),
@@ -90,7 +90,7 @@ impl Dialogue<'_> {
         };
         let mut given = given.map(str::to_owned);
         loop {
-            let default = found.as_ref().map(Server::place);
+            let default = found.map(Server::place);
             let text = match given.take() {
                 Some(text) => text,
                 None => ask.text(&format!("{name} server, HOST or HOST:PORT"), flag, default.as_deref())?,
@@ -100,7 +100,7 @@ impl Dialogue<'_> {
                 Which::Smtp => it.smtp(),
             });
             // What was found knows its TLS better than its port does.
-            let known = of_provider.or_else(|| found.clone().filter(|it| it.place() == text));
+            let known = of_provider.or_else(|| found.filter(|it| it.place() == text).cloned());
             match known.map_or_else(|| Server::parse(&text, usual), Ok) {
                 Ok(server) => return Ok(Server { tls: tls.map_or(server.tls, Into::into), ..server }),
                 Err(why) => refused(ask, &why, "the provider's help page names it")?,
@@ -113,7 +113,7 @@ impl Dialogue<'_> {
         &self,
         ask: &mut Ask<'_>,
         which: Which,
-        last: Option<Server>,
+        last: Option<&Server>,
     ) -> Result<Server, Failure> {
         let mut server = self.server(ask, which, None, last)?;
         let (flag, given) = match which {
@@ -193,7 +193,7 @@ impl Dialogue<'_> {
                 }
                 self.draft.secret = None;
             } else {
-                self.draft.imap = Some(self.server_again(ask, Which::Imap, self.draft.imap.clone())?);
+                self.draft.imap = Some(self.server_again(ask, Which::Imap, self.draft.imap.as_ref())?);
             }
             again = true;
         }

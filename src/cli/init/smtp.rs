@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Dialogue, Exit, Failure, ask::Ask, mailbox::Which, refused};
 use crate::{
-    init::{Secret, Server, Trouble},
+    init::{Provider, Secret, Server, Trouble},
     mail::Mailbox,
     outbound::{Route, Sender},
     outbox::Stage,
@@ -47,7 +47,7 @@ impl Dialogue<'_> {
             _ if self.draft.directory.is_some() => None,
             Some("none") => None,
             Some(user) => Some(user.to_owned()),
-            None if self.draft.provider.is_some_and(|it| it.is_local()) || self.draft.secret.is_none() => None,
+            None if self.draft.provider.is_some_and(Provider::is_local) || self.draft.secret.is_none() => None,
             None => Some(self.draft.user.clone()),
         };
         if let (Some(path), Some(_)) = (&self.args.smtp_password_file, &self.draft.smtp_user) {
@@ -106,7 +106,7 @@ impl Dialogue<'_> {
                     self.draft.smtp_secret = Some(Secret::Password(secret));
                 }
             } else {
-                self.draft.smtp = Some(self.server_again(ask, Which::Smtp, self.draft.smtp.clone())?);
+                self.draft.smtp = Some(self.server_again(ask, Which::Smtp, self.draft.smtp.as_ref())?);
             }
         }
     }
