@@ -182,7 +182,7 @@ mod tests {
         let ids: Vec<&str> = providers().iter().map(|it| it.id.as_str()).collect();
         for row in &providers().table.refusal {
             assert!(row.provider.as_deref().is_none_or(|id| ids.contains(&id)), "{row:?}");
-            assert!(row.remedy.is_some() != !row.see.is_empty(), "either a remedy or where to look: {row:?}");
+            assert!(row.remedy.is_some() == row.see.is_empty(), "either a remedy or where to look: {row:?}");
             assert!(row.words.iter().all(|it| *it == it.to_lowercase()), "{row:?}");
         }
     }
