@@ -1,4 +1,4 @@
-//! The commands in the documents. A block marked `console` is run, line after line, and what it
+//! The commands in the documents. A block marked `console run` is run, line after line, and what it
 //! shows must come; in every other block each call of `whybounced` must at least be one that is
 //! understood.
 
@@ -55,7 +55,11 @@ fn sandbox() -> tempfile::TempDir {
 /// that no name server is asked.
 fn run(line: &str, sandbox: &Path) -> (String, i32) {
     let is_root = fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
-    let shell: &[&str] = if is_root { &["unshare", "--net", "/bin/sh", "-c"] } else { &["/bin/sh", "-c"] };
+    let shell: &[&str] = if is_root {
+        &["timeout", "60", "unshare", "--net", "/bin/sh", "-c"]
+    } else {
+        &["timeout", "60", "/bin/sh", "-c"]
+    };
     let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", sandbox.join("bin").display());
     let done = Command::new(shell[0])
         .args(&shell[1..])
@@ -115,13 +119,13 @@ fn what_is_shown_at_a_prompt_is_what_happens() {
     for (path, text) in documents() {
         // One sandbox a document: its blocks follow one another.
         let sandbox = sandbox();
-        for block in blocks(&text).iter().filter(|it| it.kind == "console") {
+        for block in blocks(&text).iter().filter(|it| it.kind == "console run") {
             count += 1;
             run_block(&path, block, sandbox.path(), &mut offences);
         }
     }
     assert!(offences.is_empty(), "{}", offences.join("\n\n"));
-    assert!(count >= 5, "only {count} blocks were found: is the fence still called `console`?");
+    assert!(count >= 5, "only {count} blocks were found: is the fence still called `console run`?");
 }
 
 /// The help of a command, by its words; asked once.
@@ -170,7 +174,7 @@ fn every_call_in_the_documents_is_understood() {
     let mut offences = Vec::new();
     for (path, text) in documents() {
         for block in blocks(&text) {
-            if !["", "sh", "console", "bash", "shell", "text"].contains(&block.kind.as_str()) {
+            if !["", "sh", "console", "console run", "bash", "shell", "text"].contains(&block.kind.as_str()) {
                 continue;
             }
             for line in &block.lines {
