@@ -19,6 +19,7 @@ use super::{
     health::MailboxHealth,
     notices,
     notify::{self, Heartbeat},
+    page::Page,
     post, watch,
 };
 use crate::{
@@ -50,6 +51,8 @@ pub async fn run(config: Config, reload: impl Fn() -> Result<Config, ConfigError
     let mut journal = Journal::open(&config.journal, Access::Daemon).await?;
     journal.recover(jiff::Timestamp::now()).await?;
     let mut generation = Generation::start(Engine::new(config, journal.clone())?);
+    let mut page = Page::default();
+    page.renew(&generation.engine, &generation.health);
     notify::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     loop {
@@ -62,6 +65,7 @@ pub async fn run(config: Config, reload: impl Fn() -> Result<Config, ConfigError
                         generation.stop(&mut signals).await;
                         journal = newer;
                         generation = Generation::start(engine);
+                        page.renew(&generation.engine, &generation.health);
                         tracing::info!("the configuration was read again");
                     }
                     Err(error) => tracing::error!(%error, "the new configuration is wrong; the old one stays"),
@@ -72,6 +76,7 @@ pub async fn run(config: Config, reload: impl Fn() -> Result<Config, ConfigError
     }
     notify::stopping();
     tracing::info!("stopping");
+    page.close();
     let ended = generation.stop(&mut signals).await;
     let _ = timeout(Duration::from_secs(2), journal.close()).await;
     Ok(ended)
@@ -123,6 +128,7 @@ impl Signals {
                 _ = self.terminate.recv() => return Told::Stop,
                 _ = self.interrupt.recv() => return Told::Stop,
                 _ = self.hang_up.recv() => return Told::Reload,
+                () = generation.engine.reload_asked.notified() => return Told::Reload,
                 () = tokio::time::sleep(STATUS_EVERY) => {}
             }
         }

@@ -33,6 +33,8 @@ pub struct Engine {
     /// Rung when a row may have fallen due.
     pub(super) outbox_news: Notify,
     pub(super) journal_health: JournalHealth,
+    /// Rung when the configuration should be read again, as by SIGHUP.
+    pub(super) reload_asked: Notify,
 }
 
 /// A message that is on record.
@@ -96,6 +98,7 @@ impl Engine {
             journal,
             outbox_news: Notify::new(),
             journal_health: JournalHealth::default(),
+            reload_asked: Notify::new(),
         })
     }
 

@@ -14,6 +14,7 @@ mod ingest;
 mod notices;
 mod notify;
 mod once;
+mod page;
 mod post;
 mod sent;
 mod watch;

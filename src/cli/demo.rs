@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// zh-CN, en, or `both`: the language of the explanations.
     #[arg(long, value_name = "L", default_value = "zh-CN", value_parser = super::languages)]
     lang: super::Languages,
+    /// Then shows the review page of what was done, until Ctrl-C.
+    #[arg(long)]
+    serve: bool,
 }
 
 /// `catalogue/demo/samples.toml`.
@@ -85,6 +88,13 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
     let took = started.elapsed();
     print(&samples, &explanations, terminal)?;
     summary(&samples, explanations.len(), took, &root, terminal)?;
+    if args.serve {
+        terminal.flush()?;
+        let config = configuration(&root, &args.lang)?;
+        // Any free port.
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        return super::block_on(super::serve::serve(config, listen, terminal))?;
+    }
     Ok(Exit::Fine)
 }
 

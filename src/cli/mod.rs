@@ -20,6 +20,7 @@ mod replay;
 mod rule_arguments;
 pub mod rules;
 mod run;
+mod serve;
 mod suggest;
 mod terminal;
 
@@ -70,6 +71,8 @@ enum Command {
     Anonymise(anonymise::Args),
     /// Diagnoses the journal's bounces again with today's rules and shows what differs; changes nothing.
     Replay(replay::Args),
+    /// Serves the review page alone, on an existing journal.
+    Serve(serve::Args),
     /// Prints a completion script for a shell.
     Completions(manual::CompletionsArgs),
     /// Prints the manual page, or writes one page a command.
@@ -139,6 +142,7 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Rules(args) => rule_arguments::run(cli, args, terminal),
         Command::Anonymise(args) => anonymise::run(args, terminal),
         Command::Replay(args) => replay::run(cli, args, terminal),
+        Command::Serve(args) => serve::run(&cli.config, args, terminal),
         Command::Completions(args) => manual::completions(args, terminal),
         Command::Man(args) => manual::man(args, terminal),
     }

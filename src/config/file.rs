@@ -262,6 +262,10 @@ pub(super) struct ReviewTable {
     pub(super) listen: Text,
     /// File with the page's password.
     pub(super) password_file: Text,
+    pub(super) reader_password_file: Text,
+    pub(super) name: Text,
+    pub(super) proxy: Text,
+    pub(super) proxy_header: Text,
 }
 
 /// `[alerts]`: what the administrator is told.

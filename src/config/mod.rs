@@ -17,7 +17,7 @@ mod values;
 
 use std::{
     env, fs,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -69,8 +69,16 @@ pub struct Config {
 pub struct ReviewSettings {
     /// Where the page listens; `None`: nowhere.
     pub listen: Option<SocketAddr>,
-    /// File with the page's password.
+    /// File with the page's password: as it is, or an Argon2 hash (`$argon2id$…`).
     pub password_file: Option<PathBuf>,
+    /// File with the password of those who may look and change nothing.
+    pub reader_password_file: Option<PathBuf>,
+    /// The host name that the page is reached by, where it is not an address or `localhost`.
+    pub name: Option<String>,
+    /// The reverse proxy whose word is taken for who it is.
+    pub proxy: Option<IpAddr>,
+    /// The header in which the proxy names the person; lower-cased.
+    pub proxy_header: String,
 }
 
 /// `[alerts]`.

@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::{
     AlertSettings, Config, LogSettings, LogTarget, ReviewSettings,
     connection::{self, Smtp},
-    file::{File, JournalTable, PolicyTable},
+    file::{File, JournalTable, PolicyTable, ReviewTable},
     reader::Reader,
     secret::Sources,
     values,
@@ -44,13 +44,7 @@ pub(super) fn config(reader: &mut Reader<'_>, file: &File) -> Option<Config> {
         TimeZone::get(name).map_err(|_| format!("`{name}` is not a time zone; expected a name like \"Asia/Shanghai\""))
     });
     let home_country = reader.value("home_country", &file.home_country, country);
-    let review = ReviewSettings {
-        listen: reader.value("review.listen", &file.review.listen, |text| {
-            text.parse::<SocketAddr>()
-                .map_err(|_| format!("`{text}` is not an address with a port, such as \"127.0.0.1:8025\""))
-        }),
-        password_file: reader.file(&file.review.password_file),
-    };
+    let review = review(reader, &file.review);
     let log = log(reader, file);
     let templates = reader.file(&file.reply.templates);
     if let (Some(path), Some(text)) = (&templates, &file.reply.templates)
@@ -85,6 +79,42 @@ pub(super) fn config(reader: &mut Reader<'_>, file: &File) -> Option<Config> {
         log,
         warnings: std::mem::take(&mut reader.warnings),
     })
+}
+
+/// `[review]`: beyond loopback only with a password, or behind a proxy that knows who it is.
+fn review(reader: &mut Reader<'_>, table: &ReviewTable) -> ReviewSettings {
+    let listen = reader.value("review.listen", &table.listen, |text| {
+        text.parse::<SocketAddr>()
+            .map_err(|_| format!("`{text}` is not an address with a port, such as \"127.0.0.1:8025\""))
+    });
+    let proxy = reader.value("review.proxy", &table.proxy, |text| {
+        text.parse::<IpAddr>().map_err(|_| format!("`{text}` is not an address, such as \"127.0.0.1\""))
+    });
+    let guarded = table.password_file.is_some() || proxy.is_some();
+    if let (Some(address), Some(text)) = (listen, &table.listen)
+        && !guarded
+        && !address.ip().is_loopback()
+    {
+        let hint = "set review.password_file, or listen on 127.0.0.1";
+        reader.problem("review.listen", Some(text.span()), "is open to others, and there is no password", Some(hint));
+    }
+    if listen.is_some() && !guarded {
+        reader
+            .warnings
+            .push("review: without password_file anyone who is logged in on this machine can open the page".to_owned());
+    }
+    let header = reader.value("review.proxy_header", &table.proxy_header, |text| {
+        let token = !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
+        if token { Ok(text.to_ascii_lowercase()) } else { Err(format!("`{text}` is not the name of a header")) }
+    });
+    ReviewSettings {
+        listen,
+        password_file: reader.file(&table.password_file),
+        reader_password_file: reader.file(&table.reader_password_file),
+        name: table.name.as_ref().map(|it| it.get_ref().to_ascii_lowercase()),
+        proxy,
+        proxy_header: header.unwrap_or_else(|| "x-remote-user".to_owned()),
+    }
 }
 
 fn policy(reader: &mut Reader<'_>, file: &File) -> Option<policy::Settings> {

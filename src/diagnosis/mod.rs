@@ -27,7 +27,7 @@ pub use matcher::Applying;
 pub use place::home_of;
 pub use proof::Unproven;
 pub use rule::{Level, Rule};
-pub use suggest::{Suggestion, Suggestions, Unexplained, suggest};
+pub use suggest::{Suggestion, Suggestions, Unexplained, anonymous, clusters, suggest};
 
 use serde::{Deserialize, Serialize};
 

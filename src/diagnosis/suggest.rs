@@ -82,18 +82,9 @@ impl Suggestion {
 /// `overlay` are the rules of the administrator's own that the proposals are to stand beside.
 #[must_use]
 pub fn suggest(unexplained: &[Unexplained], overlay: &[(&str, &str)], at_least: usize, limit: usize) -> Suggestions {
-    let mut found = Suggestions::default();
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for it in unexplained {
-        let words = words(&it.text);
-        match groups.iter_mut().find(|group| group.takes(&words)) {
-            Some(group) => group.add(&words, it),
-            None if phrase(&words).is_some() => groups.push(Group { words, members: vec![it] }),
-            None => found.wordless += 1,
-        }
-    }
+    let (mut groups, wordless) = grouped(unexplained);
+    let mut found = Suggestions { rules: Vec::new(), wordless };
     groups.retain(|it| it.members.len() >= at_least.max(1));
-    groups.sort_by_key(|it| std::cmp::Reverse(it.members.len()));
     let mut ids = HashSet::new();
     for group in groups {
         if found.rules.len() >= limit {
@@ -104,6 +95,30 @@ pub fn suggest(unexplained: &[Unexplained], overlay: &[(&str, &str)], at_least: 
     }
     stand_together(&mut found.rules, overlay);
     found
+}
+
+/// The groups alone, largest first, at most `limit`: for looking at. Nothing is proved, so it is fast.
+#[must_use]
+pub fn clusters(unexplained: &[Unexplained], limit: usize) -> Suggestions {
+    let (groups, wordless) = grouped(unexplained);
+    let mut ids = HashSet::new();
+    Suggestions { rules: groups.iter().filter_map(|it| it.proposal(&mut ids)).take(limit).collect(), wordless }
+}
+
+/// What is the same but for names, largest group first; and how many have no words to go by.
+fn grouped(unexplained: &[Unexplained]) -> (Vec<Group<'_>>, usize) {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut wordless = 0;
+    for it in unexplained {
+        let words = words(&it.text);
+        match groups.iter_mut().find(|group| group.takes(&words)) {
+            Some(group) => group.add(&words, it),
+            None if phrase(&words).is_some() => groups.push(Group { words, members: vec![it] }),
+            None => wordless += 1,
+        }
+    }
+    groups.sort_by_key(|it| std::cmp::Reverse(it.members.len()));
+    (groups, wordless)
 }
 
 /// The proposal if it wins on its samples; else one with the longest words alone; else none.
@@ -340,7 +355,8 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
 }
 
 /// The reply with made-up names in place of real ones.
-fn anonymous(text: &str) -> String {
+#[must_use]
+pub fn anonymous(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for piece in pieces(spoken(text)) {
         match piece {

@@ -103,6 +103,14 @@ impl Journal {
         Ok(delays.get(delays.len() / 2).map(|ms| SignedDuration::from_millis(*ms)))
     }
 
+    /// How many bounces nobody was told of since then.
+    pub async fn suppressed(&self, since: Timestamp) -> Result<u64, Error> {
+        let sql = "SELECT COUNT(*) AS n FROM message WHERE recorded >= $1 AND decision = 'suppress' \
+                   AND kind <> 'not_a_bounce'";
+        let count = self.database.read().await?.number(sql, values![since]).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     /// The latest diagnoses, newest first; `undetermined` ones alone if so asked.
     pub async fn diagnosed(&self, undetermined: bool, limit: u32) -> Result<Vec<Diagnosed>, Error> {
         let condition = if undetermined { "WHERE cause = 'undetermined'" } else { "" };

@@ -33,7 +33,7 @@ mod speaker;
 mod texts;
 mod week;
 
-pub use texts::{TextError, Texts};
+pub use texts::{TextError, Texts, cause_names};
 
 /// The largest message that is made, in octets.
 pub const MAX_OCTETS: usize = 64 * 1024;

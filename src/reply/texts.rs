@@ -153,6 +153,18 @@ impl Texts {
         &self.languages
     }
 
+    /// A cause's name in a few words, such as “mailbox full”; in English where the language has
+    /// none, empty for a cause without texts.
+    #[must_use]
+    pub fn cause_name(&self, cause: &str, language: &Language) -> String {
+        let of = |tag: &str| {
+            let sections = self.sections(&format!("causes/{cause}/{tag}.md"));
+            let short = sections.iter().find(|it| it.name == "short" && it.conditions.is_empty())?;
+            Some(short.body.trim().to_owned())
+        };
+        of(language.as_str()).or_else(|| of("en")).unwrap_or_default()
+    }
+
     /// What falls back to English: `causes/moved/fr.md: steps`, by path.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
@@ -355,6 +367,11 @@ fn over<'t>(own: Vec<Section<'t>>, ours: Vec<Section<'t>>) -> Vec<Section<'t>> {
     let names: BTreeSet<&str> = own.iter().map(|it| it.name).collect();
     let kept: Vec<_> = ours.into_iter().filter(|it| !names.contains(it.name)).collect();
     own.into_iter().chain(kept).collect()
+}
+
+/// The causes that ship with texts, by name.
+pub fn cause_names() -> impl Iterator<Item = &'static str> {
+    causes().map(|(cause, _)| cause)
 }
 
 /// Each cause that ships, with its English text.

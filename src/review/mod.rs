@@ -4,6 +4,7 @@ mod list;
 mod show;
 mod stats;
 mod table;
+pub mod web;
 
 pub use list::list;
 pub use show::show;

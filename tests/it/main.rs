@@ -21,6 +21,7 @@ mod mixed_mailboxes;
 mod oauth;
 mod outage;
 mod peer;
+mod review;
 mod rules;
 mod secured;
 mod sent;

@@ -3,6 +3,7 @@
 //! Each test process has a loopback address of its own (`address`), so that no two of them can want
 //! the same port. Nothing here sleeps where something can be waited for.
 
+pub(crate) mod browser;
 mod company;
 mod daemon;
 mod desk;
