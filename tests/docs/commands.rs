@@ -124,7 +124,7 @@ fn what_is_shown_at_a_prompt_is_what_happens() {
         }
     }
     assert!(offences.is_empty(), "{}", offences.join("\n\n"));
-    assert!(count >= 5, "only {count} blocks were found: is the fence still called `console run`?");
+    assert!(count >= 4, "only {count} blocks were found: is the fence still called `console run`?");
 }
 
 /// The help of a command, by its words; asked once.
