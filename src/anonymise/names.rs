@@ -11,7 +11,7 @@ use crate::{
     bounce::{Bounce, Recognition},
     catalogue,
     diagnosis::{Catalogue, Home, home_of},
-    mail::{Mail, Mailbox, MessageId, header, mark},
+    mail::{Mail, Mailbox, MessageId, charset, header, mark},
 };
 
 /// Local parts that name an office and no person (RFC 2142 §5, RFC 5321 §4.5.5), and beginnings of such.
@@ -81,6 +81,10 @@ fn registrable(host: &str) -> Option<String> {
 pub(super) struct Names {
     /// Lower-cased address → stand-in.
     addresses: HashMap<String, String>,
+    /// Addresses that are stand-ins themselves, lower-cased.
+    made: HashSet<String>,
+    /// The message, lower-cased: no stand-in may stand in it by chance.
+    source: String,
     /// Registrable domain → stand-in.
     domains: HashMap<String, String>,
     /// Whole host → stand-in of its first labels.
@@ -99,6 +103,8 @@ impl Names {
     pub(super) fn of(mail: &Mail, recognition: &Recognition, catalogue: &Catalogue, bare: bool) -> Self {
         let mut names = Self {
             addresses: HashMap::new(),
+            made: HashSet::new(),
+            source: charset::lossy(mail.source()).to_lowercase(),
             domains: HashMap::new(),
             labels: HashMap::new(),
             ips: HashMap::new(),
@@ -141,12 +147,17 @@ impl Names {
         if let Some(known) = self.addresses.get(&lower) {
             return known.clone();
         }
+        if self.made.contains(&lower) {
+            return address.to_owned(); // a name that is an address is rewritten twice
+        }
         let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-        let number = self.addresses.len() + 1;
+        let first = self.addresses.len() + 1;
+        let number = (first..first + 1000).find(|it| !self.source.contains(&format!("u{it}@"))).unwrap_or(first);
         let ours = MessageId::parse(address).is_some_and(|it| mark::is_our_message_id(&it));
         let local = if is_office(local) || ours { local.to_owned() } else { format!("u{number}") };
         let domain = self.domain(domain);
         let stand_in = format!("{local}@{domain}");
+        self.made.insert(stand_in.to_lowercase());
         self.addresses.insert(lower, stand_in.clone());
         stand_in
     }

@@ -4,7 +4,7 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 
 use super::Envelope;
 use crate::mail::{
-    Mail, Mailbox, MessageId, ReversePath,
+    Mail, Mailbox, MessageId, ReversePath, charset,
     header::{Headers, addresses},
 };
 
@@ -44,7 +44,7 @@ pub(super) fn envelope(mail: &Mail) -> Envelope {
         received: headers.all("received").map(one_line).take(50).collect(),
         authentication_results: headers.all("authentication-results").map(one_line).take(20).collect(),
         automatic: automatic(headers),
-        header_text: kept(&String::from_utf8_lossy(mail.header_block())),
+        header_text: kept(&charset::lossy(mail.header_block())),
     }
 }
 
@@ -91,6 +91,10 @@ pub(super) fn automatic(headers: &Headers) -> Vec<String> {
 
 /// One line without control characters, at most 1,000 characters.
 pub(super) fn one_line(text: &str) -> String {
+    let plain = text.len() <= 1000 && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+    if plain && !text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  ") {
+        return text.to_owned(); // as nearly every field is
+    }
     text.split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|it| !it.is_empty())
         .collect::<Vec<_>>()

@@ -6,7 +6,7 @@ use super::{
     envelope::{automatic, date, from, kept, one_line, recipients, reverse_path},
     text::Particulars,
 };
-use crate::mail::{Mail, Mailbox, MessageId, Part, ReferenceId, ReversePath, header::Headers, mark};
+use crate::mail::{Mail, Mailbox, MessageId, Part, ReferenceId, ReversePath, charset, header::Headers, mark};
 
 /// Of a returned body, this much shows its script.
 const SCRIPT_SAMPLE: usize = 4096;
@@ -47,7 +47,7 @@ fn looks_like_header(bytes: &[u8]) -> bool {
 pub(super) fn of_part(part: &Part) -> Option<Original> {
     let inner = part.message()?;
     let headers_only = part.content_type().ends_with("headers");
-    let mut original = of_headers(inner.headers(), &String::from_utf8_lossy(inner.header_block()));
+    let mut original = of_headers(inner.headers(), &charset::lossy(inner.header_block()));
     if original.header_text.is_empty() && original.from.is_none() {
         return None;
     }

@@ -39,7 +39,8 @@ pub struct Catalogue {
     /// (system, words that only it says).
     pub(super) marks: Vec<(usize, Phrase)>,
     pub(super) extractors: Vec<Extractor>,
-    pub(super) ranges: Arc<Ranges>,
+    /// Fresher ranges than those that ship.
+    pub(super) ranges: Option<Arc<Ranges>>,
     pub(super) finder: Finder,
     /// Rules to look at when a literal is found, by the literal's number.
     pub(super) triggers: Vec<Vec<u32>>,
@@ -134,14 +135,16 @@ impl Catalogue {
         }
         builder.read_facts(of("facts.toml"))?;
         let fresh = overlay.iter().find(|it| is_ranges(it.0)).map(|(name, text)| Source { name, text });
-        let ranges = fresh.unwrap_or(of("ranges/cn.txt"));
-        let ranges = Ranges::parse(ranges.text).map_err(|line| CatalogueError {
-            file: ranges.name.to_owned(),
-            line,
-            column: 1,
-            reason: "not a range of addresses".to_owned(),
-            hint: "write `first last`, both IPv4 or both IPv6".to_owned(),
-        })?;
+        let ranges = fresh.map(|it| {
+            Ranges::parse(it.text).map(Arc::new).map_err(|line| CatalogueError {
+                file: it.name.to_owned(),
+                line,
+                column: 1,
+                reason: "not a range of addresses".to_owned(),
+                hint: "write `first last`, both IPv4 or both IPv6".to_owned(),
+            })
+        });
+        let ranges = ranges.transpose()?;
         Ok(builder.finish(ranges))
     }
 
@@ -389,7 +392,7 @@ impl Builder {
         })
     }
 
-    fn finish(mut self, ranges: Ranges) -> Catalogue {
+    fn finish(mut self, ranges: Option<Arc<Ranges>>) -> Catalogue {
         self.rules.retain(|it| !self.off.contains(&it.id));
         let mut triggers = vec![Vec::new(); self.literals.len()];
         let mut by_enhanced: HashMap<(u16, u16), Vec<u32>> = HashMap::new();
@@ -415,7 +418,7 @@ impl Builder {
             systems: self.systems,
             marks: self.marks,
             extractors: self.extractors,
-            ranges: Arc::new(ranges),
+            ranges,
             finder: Finder::new(self.literals),
             triggers,
             by_enhanced,

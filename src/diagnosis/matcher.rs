@@ -126,7 +126,7 @@ impl Catalogue {
     /// Where the far end stands: by an IP literal that the words or the report name, else by its provider.
     fn whereabouts(&self, words: &Words<'_>, remote: Option<&str>) -> Whereabouts {
         let named = remote.and_then(|it| it.trim_matches(['[', ']']).parse::<IpAddr>().ok());
-        let by_address = |ip: &IpAddr| self.ranges.whereabouts(*ip);
+        let by_address = |ip: &IpAddr| self.ranges().whereabouts(*ip);
         let known = |it: &Whereabouts| *it != Whereabouts::Unknown;
         if let Some(place) = words.text.ips().iter().chain(&named).map(by_address).find(known) {
             return place;

@@ -3,7 +3,10 @@
 //! Data: `catalogue/ranges/cn.txt`. What an address says is only what its registry says; host
 //! names say nothing, save those of providers that `systems.toml` knows.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::LazyLock,
+};
 
 use super::{Catalogue, Home};
 
@@ -74,11 +77,21 @@ fn within<T: Ord + Copy>(ranges: &[(T, T)], value: T) -> bool {
     after.checked_sub(1).and_then(|it| ranges.get(it)).is_some_and(|(_, last)| value <= *last)
 }
 
+/// The ranges that ship, read when they are first asked; a test reads them all.
+static SHIPPED: LazyLock<Ranges> = LazyLock::new(|| {
+    let text = crate::catalogue::file("ranges/cn.txt").unwrap_or_default();
+    Ranges::parse(text).unwrap_or_default()
+});
+
 impl Catalogue {
+    pub(super) fn ranges(&self) -> &Ranges {
+        self.ranges.as_deref().unwrap_or(&SHIPPED)
+    }
+
     /// Whether an address is registered in mainland China; `None` for addresses that are nobody's.
     #[must_use]
     pub fn is_in_mainland_china(&self, ip: IpAddr) -> Option<bool> {
-        match self.ranges.whereabouts(ip) {
+        match self.ranges().whereabouts(ip) {
             Whereabouts::Inside => Some(true),
             Whereabouts::Outside => Some(false),
             Whereabouts::Unknown => None,

@@ -115,6 +115,14 @@ impl<'a> Text<'a> {
     }
 
     fn push_char(&mut self, c: char, place: &Range<usize>) {
+        if let Ok(ascii) = u8::try_from(c)
+            && ascii.is_ascii()
+        {
+            if ascii.is_ascii_alphanumeric() {
+                self.push(&[ascii.to_ascii_lowercase()], place);
+            }
+            return;
+        }
         let mut buffer = [0; 4];
         for folded in fold(c) {
             self.push(folded.encode_utf8(&mut buffer).as_bytes(), place);

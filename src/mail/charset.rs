@@ -5,13 +5,15 @@
 //! then GB18030 where the bytes have its form; then windows-1252, which takes everything.
 //! Total: whatever cannot be decoded becomes U+FFFD.
 
+use std::borrow::Cow;
+
 use encoding_rs::{BIG5, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
 
 /// Decodes `bytes`, of which the sender says that they are in `label`.
 #[must_use]
 pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
     if bytes.is_ascii() && !bytes.contains(&0x1b) {
-        return String::from_utf8_lossy(bytes).into_owned();
+        return lossy(bytes).into_owned();
     }
     let labelled = label.and_then(encoding);
     if bytes.contains(&0x1b) && (labelled == Some(ISO_2022_JP) || speaks_iso_2022_jp(bytes)) {
@@ -33,6 +35,11 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
         return GB18030.decode_without_bom_handling(bytes).0.into_owned();
     }
     labelled.filter(|it| is_western(it)).unwrap_or(WINDOWS_1252).decode_without_bom_handling(bytes).0.into_owned()
+}
+
+/// UTF-8 with what is none of it replaced; quick where all of it is.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The encoding a label names; the simplified Chinese ones as GB18030, which contains them all.

@@ -48,7 +48,7 @@ impl Headers {
             if let Some(name) = field_name(line) {
                 fields.extend(current.take().map(field));
                 let value = line.get(name.len() + 1..).unwrap_or_default();
-                let name = String::from_utf8_lossy(name.trim_ascii()).into_owned();
+                let name = charset::lossy(name.trim_ascii()).into_owned();
                 // A colon may stand behind blanks (`Subject : x`), which `name` still holds.
                 current = Some((name, value.trim_ascii().to_vec()));
             }
@@ -92,8 +92,12 @@ pub(crate) fn field_name(line: &[u8]) -> Option<&[u8]> {
 /// their charset is decoded, because senders split them inside characters, against RFC 2047 §5.
 #[must_use]
 pub fn decode_words(value: &[u8]) -> String {
-    if value.is_ascii() && !value.windows(2).any(|it| it == b"=?") && !value.contains(&0x1b) {
-        return String::from_utf8_lossy(value).into_owned();
+    if value.is_ascii()
+        && !value.contains(&0x1b)
+        && let Ok(text) = std::str::from_utf8(value)
+        && !text.contains("=?")
+    {
+        return text.to_owned();
     }
     let mut out = String::with_capacity(value.len());
     let (mut plain_from, mut at) = (0, 0);

@@ -14,8 +14,8 @@ use std::{
     sync::{Arc, LazyLock, OnceLock},
 };
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 use mail_parser::{HeaderName, MessageParser, MimeHeaders, PartType};
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::{charset, header::Headers, html, transfer};
 
@@ -297,8 +297,8 @@ fn normalise(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// What makes mail-parser nest; each is masked by a token of the same length and alphabet.
-static NESTING: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasickBuilder::new().ascii_case_insensitive(true).build(["rfc822", "global", "digest"]).ok());
+static NESTING: LazyLock<Option<Regex>> =
+    LazyLock::new(|| RegexBuilder::new("rfc822|global|digest").unicode(false).case_insensitive(true).build().ok());
 
 fn mask(source: &[u8]) -> Cow<'_, [u8]> {
     let Some(nesting) = NESTING.as_ref() else { return Cow::Borrowed(source) };

@@ -101,6 +101,21 @@ pub(super) fn squeeze(text: &str) -> String {
 
 /// `squeeze`, appended.
 pub(super) fn squeeze_onto(squeezed: &mut String, text: &str) {
+    if text.is_ascii() {
+        // Most lines by far: a block at a time, not a character.
+        let mut block = [0_u8; 128];
+        for piece in text.as_bytes().chunks(block.len()) {
+            let mut length = 0;
+            for b in piece {
+                if let Some(slot) = block.get_mut(length) {
+                    *slot = b.to_ascii_lowercase();
+                }
+                length += usize::from(b.is_ascii_alphanumeric());
+            }
+            squeezed.push_str(block.get(..length).and_then(|it| std::str::from_utf8(it).ok()).unwrap_or_default());
+        }
+        return;
+    }
     for c in text.chars() {
         if c.is_ascii_alphanumeric() {
             squeezed.push(c.to_ascii_lowercase());

@@ -157,21 +157,27 @@ impl Marks {
 
     /// The formats whose fingerprint is there, the one with the longest marks first.
     pub(super) fn claims(&self, seen: &Seen) -> Vec<Claim> {
-        let held: HashMap<usize, usize> =
-            seen.conditions.iter().filter_map(|(it, _)| Some((*it, *self.weights.get(*it)?))).collect();
-        if held.is_empty() {
+        if seen.conditions.is_empty() {
             return Vec::new();
         }
-        let mut best: HashMap<usize, usize> = HashMap::new();
-        for fingerprint in &self.fingerprints {
-            let weight: Option<usize> =
-                fingerprint.groups.iter().map(|group| group.iter().filter_map(|it| held.get(it)).max().copied()).sum();
-            if let Some(weight) = weight {
-                let known = best.entry(fingerprint.format).or_default();
-                *known = weight.max(*known);
+        let mut held: Vec<Option<usize>> = vec![None; self.weights.len()];
+        for (condition, _) in &seen.conditions {
+            if let Some(slot) = held.get_mut(*condition) {
+                *slot = self.weights.get(*condition).copied();
             }
         }
-        let mut claims: Vec<_> = best.into_iter().map(|(format, weight)| Claim { format, weight }).collect();
+        let held = |it: &usize| held.get(*it).copied().flatten();
+        let mut claims: Vec<Claim> = Vec::new();
+        for fingerprint in &self.fingerprints {
+            let weight: Option<usize> =
+                fingerprint.groups.iter().map(|group| group.iter().filter_map(held).max()).sum();
+            if let Some(weight) = weight {
+                match claims.iter_mut().find(|it| it.format == fingerprint.format) {
+                    Some(known) => known.weight = weight.max(known.weight),
+                    None => claims.push(Claim { format: fingerprint.format, weight }),
+                }
+            }
+        }
         claims.sort_by_key(|it| (usize::MAX - it.weight, it.format));
         claims
     }

@@ -29,7 +29,8 @@ fn address() -> String {
 /// A list of patterns; earlier ones are preferred.
 #[derive(Debug, Default)]
 pub(super) struct AnyOf {
-    together: Option<Regex>,
+    /// Of one pattern, that one itself.
+    together: Option<Pattern>,
     each: Vec<Pattern>,
 }
 
@@ -39,19 +40,25 @@ struct Pattern {
     compiled: OnceLock<Option<Regex>>,
 }
 
+impl Pattern {
+    fn of(source: String) -> Self {
+        Self { source, compiled: OnceLock::new() }
+    }
+
+    /// Compiled when it is first asked for, since most messages need few.
+    fn compiled(&self) -> Option<&Regex> {
+        self.compiled.get_or_init(|| build(&self.source).ok()).as_ref()
+    }
+}
+
 impl AnyOf {
     /// Patterns with `{addr}`, `{host}`, `{list}` in them. One that is wrong spoils the list, which
     /// the tests ask `wrong` about.
     pub(super) fn new(patterns: &[String]) -> Self {
         let sources: Vec<String> = patterns.iter().map(|it| expand(it)).collect();
-        let together = match sources.as_slice() {
-            [] => None,
-            sources => {
-                build(&nameless(&sources.iter().map(|it| format!("(?:{it})")).collect::<Vec<_>>().join("|"))).ok()
-            }
-        };
-        let each = sources.into_iter().map(|source| Pattern { source, compiled: OnceLock::new() }).collect();
-        Self { together, each }
+        let together = (sources.len() > 1)
+            .then(|| nameless(&sources.iter().map(|it| format!("(?:{it})")).collect::<Vec<_>>().join("|")));
+        Self { together: together.map(Pattern::of), each: sources.into_iter().map(Pattern::of).collect() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -59,12 +66,13 @@ impl AnyOf {
     }
 
     pub(super) fn is_match(&self, text: &str) -> bool {
-        self.together.as_ref().is_some_and(|it| it.is_match(text.as_bytes()))
+        let all = self.together.as_ref().or(self.each.first()).and_then(Pattern::compiled);
+        all.is_some_and(|it| it.is_match(text.as_bytes()))
     }
 
     /// The number of the first pattern that matches, and what it caught.
     pub(super) fn captures<'t>(&self, text: &'t str) -> Option<(usize, Captures<'t>)> {
-        if !self.is_match(text) {
+        if self.together.is_some() && !self.is_match(text) {
             return None;
         }
         self.patterns().enumerate().find_map(|(number, it)| Some((number, it.captures(text.as_bytes())?)))
@@ -72,7 +80,7 @@ impl AnyOf {
 
     /// The first group of that name whose text is `wanted`.
     pub(super) fn find(&self, text: &str, name: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
-        if !self.is_match(text) {
+        if self.together.is_some() && !self.is_match(text) {
             return None;
         }
         let caught = |it: &Regex| Some(group(&it.captures(text.as_bytes())?, name)?.trim().to_owned());
@@ -86,7 +94,7 @@ impl AnyOf {
 
     /// Each pattern that compiles.
     pub(super) fn patterns(&self) -> impl Iterator<Item = &Regex> {
-        self.each.iter().filter_map(|it| it.compiled.get_or_init(|| build(&it.source).ok()).as_ref())
+        self.each.iter().filter_map(Pattern::compiled)
     }
 
     /// Why patterns do not compile.
@@ -94,7 +102,7 @@ impl AnyOf {
     pub(super) fn wrong(&self) -> Vec<String> {
         let mut wrong: Vec<String> =
             self.each.iter().filter_map(|it| build(&it.source).err()).map(|it| it.to_string()).collect();
-        if !self.is_empty() && self.together.is_none() {
+        if self.together.as_ref().is_some_and(|it| it.compiled().is_none()) {
             wrong.push("the list as a whole does not compile".to_owned());
         }
         wrong
