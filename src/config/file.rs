@@ -260,11 +260,16 @@ pub(super) struct CatalogueTable {
 pub(super) struct ReviewTable {
     /// Address and port where the review page listens, such as `127.0.0.1:8025`. Default: nowhere.
     pub(super) listen: Text,
-    /// File with the page's password.
+    /// File with the page's password, as it is or as an Argon2 hash (`$argon2id$…`). Without one only loopback is
+    /// allowed.
     pub(super) password_file: Text,
+    /// File with the password of those who may look and change nothing.
     pub(super) reader_password_file: Text,
+    /// The host name that people open the page by, if it is not an address or `localhost`.
     pub(super) name: Text,
+    /// Address of a reverse proxy that has asked who it is already. Only with it `proxy_header` is believed.
     pub(super) proxy: Text,
+    /// The header in which that proxy names the person. Default: `X-Remote-User`.
     pub(super) proxy_header: Text,
 }
 
