@@ -26,7 +26,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("source", &["mail", "net"]),
     ("outbound", &["mail", "net", "reply", "outbox"]),
-    ("review", &["catalogue", "mail", "bounce", "diagnosis", "evidence", "policy", "reply", "outbox", "journal"]),
     (
         "config",
         &[
@@ -42,7 +41,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "source",
             "outbound",
             "net",
-            "review",
+        ],
+    ),
+    (
+        "review",
+        &[
+            "catalogue",
+            "mail",
+            "bounce",
+            "diagnosis",
+            "evidence",
+            "policy",
+            "reply",
+            "outbox",
+            "journal",
+            "source",
+            "config",
         ],
     ),
     ("init", &["catalogue", "net", "config"]),

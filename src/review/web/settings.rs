@@ -7,7 +7,12 @@ use axum::extract::{Extension, State};
 use minijinja::{Value, context};
 
 use super::{Page, Site, guard::Frame, page};
-use crate::config::Config;
+use crate::{
+    config::Config,
+    mail::Language,
+    policy::{LanguageChoice, Limit, Mode, Proof},
+    source::After,
+};
 
 /// GET /settings
 pub(super) async fn settings(State(site): State<Arc<Site>>, Extension(frame): Extension<Frame>) -> Page {
@@ -33,27 +38,27 @@ fn groups(config: &Config) -> Vec<Value> {
             ("domains", policy.domains.join(", ")),
             ("home_country", text(&config.home_country)),
             ("timezone", reply.timezone.iana_name().unwrap_or_default().to_owned()),
-            ("language", plain(&policy.language)),
+            ("language", language(&policy.language)),
         ],
     )];
     for mailbox in &config.mailboxes {
-        groups.push(group("[[mailbox]]", vec![("name", mailbox.name.clone()), ("after", plain(&mailbox.after))]));
+        groups.push(group("[[mailbox]]", vec![("name", mailbox.name.clone()), ("after", after(&mailbox.after))]));
     }
     groups.push(group(
         "[policy]",
         vec![
-            ("mode", plain(&policy.mode)),
+            ("mode", mode(&policy.mode)),
             ("max_age", plain(&policy.max_age)),
             ("gather", plain(&policy.gather)),
             ("delays", policy.delays.to_string()),
             ("undetermined", if policy.answer_undetermined { "answer" } else { "mute" }.to_owned()),
             ("asking", policy.asking.to_string()),
-            ("proof", plain(&policy.proof)),
+            ("proof", proof(policy.proof).to_owned()),
             ("our_servers", list(policy.our_servers.iter().map(plain).collect())),
             ("opt_out", list(policy.opt_out.iter().map(ToString::to_string).collect())),
-            ("limit_person", plain(&policy.limit_person)),
-            ("limit_total", plain(&policy.limit_total)),
-            ("breaker", plain(&policy.breaker)),
+            ("limit_person", limit(policy.limit_person)),
+            ("limit_total", limit(policy.limit_total)),
+            ("breaker", limit(policy.breaker)),
         ],
     ));
     groups.push(group(
@@ -86,6 +91,44 @@ fn group(name: &str, values: Vec<(&str, String)>) -> Value {
     let shown = |value: String| if value.is_empty() { "—".to_owned() } else { value };
     let values: Vec<(String, String)> = values.into_iter().map(|(key, it)| (key.to_owned(), shown(it))).collect();
     context! { name => if name.is_empty() { "config.toml" } else { name }, values }
+}
+
+fn language(choice: &LanguageChoice) -> String {
+    match choice {
+        LanguageChoice::Auto(otherwise) => format!("auto ({})", otherwise.as_str()),
+        LanguageChoice::Fixed(languages) => languages.iter().map(Language::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn mode(mode: &Mode) -> String {
+    match mode {
+        Mode::Live => "live".to_owned(),
+        Mode::DryRun => "dry_run".to_owned(),
+        Mode::Redirect(to) => format!("redirect: {to}"),
+    }
+}
+
+fn proof(proof: Proof) -> &'static str {
+    match proof {
+        Proof::None => "none",
+        Proof::Plausible => "plausible",
+        Proof::Verified => "verified",
+    }
+}
+
+fn limit(limit: Limit) -> String {
+    match limit {
+        Limit::PerPeriod { count, period } => format!("{count}/{period:#}"),
+        Limit::Off => "off".to_owned(),
+    }
+}
+
+fn after(after: &After) -> String {
+    match after {
+        After::Leave => "leave".to_owned(),
+        After::Seen => "seen".to_owned(),
+        After::Move(folder) => format!("move:{folder}"),
+    }
 }
 
 /// A setting's value in the program's own words; secrets are no part of what is asked.
