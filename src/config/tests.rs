@@ -46,6 +46,8 @@ const NO_DEFAULT: &[&str] = &[
     "url_credential",
     "listen",
     "password_file",
+    "reader_password_file",
+    "proxy",
     "to",
 ];
 
