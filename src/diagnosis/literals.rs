@@ -16,25 +16,19 @@ const OCCURRENCES: usize = 16;
 /// All literals of all phrases, each once, while the catalogue is read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Literals {
-    list: Vec<String>,
-    index: HashMap<String, usize>,
+    numbers: HashMap<String, usize>,
 }
 
 impl Literals {
     /// The number of a squeezed literal, new or known.
     pub(super) fn number(&mut self, literal: String) -> usize {
-        if let Some(known) = self.index.get(&literal) {
-            return *known;
-        }
-        let new = self.list.len();
-        self.list.push(literal.clone());
-        self.index.insert(literal, new);
-        new
+        let next = self.numbers.len();
+        *self.numbers.entry(literal).or_insert(next)
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.list.len()
+        self.numbers.len()
     }
 }
 
@@ -51,8 +45,10 @@ pub(super) struct Finder {
 
 impl Finder {
     pub(super) fn new(literals: Literals) -> Self {
-        let numbered = (0_u32..).zip(literals.list).map(|(number, it)| (it.into_bytes().into_boxed_slice(), number));
-        let mut sorted: Vec<(Box<[u8]>, u32)> = numbered.filter(|(it, _)| !it.is_empty()).collect();
+        let numbered = literals.numbers.into_iter().filter(|(it, _)| !it.is_empty());
+        let of =
+            |(it, number): (String, usize)| Some((it.into_bytes().into_boxed_slice(), u32::try_from(number).ok()?));
+        let mut sorted: Vec<(Box<[u8]>, u32)> = numbered.filter_map(of).collect();
         sorted.sort_unstable();
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for at in 0..sorted.len() {

@@ -138,6 +138,10 @@ impl<'a> Text<'a> {
 
 /// Squeezes the words of a rule in the same way; marks are not made.
 pub(super) fn squeeze_words(words: &str) -> String {
+    if words.is_ascii() {
+        let letters = words.bytes().filter(u8::is_ascii_alphanumeric);
+        return letters.map(|b| char::from(b.to_ascii_lowercase())).collect();
+    }
     words.chars().flat_map(fold).collect()
 }
 

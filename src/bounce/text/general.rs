@@ -4,6 +4,8 @@
 //! sentences stand in it), then weighs every address in the text by what stands around it. What it
 //! finds is a guess and is marked as one. Ordinary mail gives nothing.
 
+use std::cell::OnceCell;
+
 use super::{
     codes::{self, one_line},
     engine::Found,
@@ -45,7 +47,13 @@ pub(super) fn failed_recipients_field(lines: &[Line], fields: Fields<'_>) -> Vec
 pub(super) fn read(lines: &[Line], seen: &Seen, fields: Fields<'_>, shared: &SharedPatterns) -> Option<Vec<Found>> {
     let certainty = certainty(lines, seen, fields)?;
     let lines = lines.get(..LINE_LIMIT.min(lines.len())).unwrap_or_default();
-    let weighing = Weighing { lines, seen, shared, own: own_addresses(fields) };
+    let weighing = Weighing {
+        lines,
+        seen,
+        shared,
+        own: own_addresses(fields),
+        known: lines.iter().map(|_| Known::default()).collect(),
+    };
     let candidates = weighing.candidates();
     let best = candidates.iter().map(|it| it.weight).max().unwrap_or(0);
     let sure = |it: &Candidate| it.weight > if it.apart { ENOUGH } else { AMID_WORDS };
@@ -134,9 +142,38 @@ struct Weighing<'a> {
     seen: &'a Seen,
     shared: &'a SharedPatterns,
     own: Vec<(String, i32)>,
+    /// What is known of each line: it is asked again for each address.
+    known: Vec<Known>,
+}
+
+/// What a line was found to be.
+#[derive(Default)]
+struct Known {
+    reply: OnceCell<bool>,
+    reason: OnceCell<bool>,
+    label: OnceCell<bool>,
 }
 
 impl Weighing<'_> {
+    /// Whether the line looks like a server's reply.
+    fn is_reply(&self, number: usize) -> bool {
+        self.ask(number, |it| &it.reply, codes::looks_like_reply)
+    }
+
+    /// Whether the line's words give a reason.
+    fn gives_reason(&self, number: usize) -> bool {
+        self.ask(number, |it| &it.reason, |text| self.shared.reason.is_match(text))
+    }
+
+    fn is_label(&self, number: usize) -> bool {
+        self.ask(number, |it| &it.label, is_label)
+    }
+
+    fn ask(&self, number: usize, which: fn(&Known) -> &OnceCell<bool>, ask: impl FnOnce(&str) -> bool) -> bool {
+        let line = self.lines.get(number).zip(self.known.get(number));
+        line.is_some_and(|(line, known)| *which(known).get_or_init(|| ask(&line.text)))
+    }
+
     fn candidates(&self) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         for (number, line) in self.lines.iter().enumerate() {
@@ -154,16 +191,15 @@ impl Weighing<'_> {
     }
 
     fn weight(&self, number: usize, line: &Line, address: &str, before: &str) -> i32 {
-        let below: Vec<&Line> = self.paragraph_below(number).collect();
+        let mut below = self.paragraph_below(number);
         let rest = squeeze(&line.text.replace(address, ""));
-        let told = |it: &Line| self.gives_reason(&it.text);
         let signs = self.seen.lines(Sign::Sentence).chain(self.seen.lines(Sign::Delayed));
         let near_sentence = signs.into_iter().any(|it| it <= number && number - it <= 4);
         let mut weight = 0;
-        weight += if codes::looks_like_reply(&line.text) { 4 } else { 0 };
-        weight += if below.iter().any(|it| codes::looks_like_reply(&it.text)) { 3 } else { 0 };
-        weight += if told(line) { 3 } else { 0 };
-        weight += if below.iter().any(|it| told(it)) { 2 } else { 0 };
+        weight += if self.is_reply(number) { 4 } else { 0 };
+        weight += if below.clone().any(|it| self.is_reply(it)) { 3 } else { 0 };
+        weight += if self.gives_reason(number) { 3 } else { 0 };
+        weight += if below.any(|it| self.gives_reason(it)) { 2 } else { 0 };
         weight += if rest.is_empty() { 2 } else { 0 };
         weight += if near_sentence { 3 } else { 0 };
         weight += if labelled(&rest) || introduced(before) { 2 } else { 0 };
@@ -173,31 +209,27 @@ impl Weighing<'_> {
         weight
     }
 
-    fn gives_reason(&self, text: &str) -> bool {
-        self.shared.reason.is_match(text)
-    }
-
-    /// The lines right below, up to a blank one or one that names another address first.
-    fn paragraph_below(&self, number: usize) -> impl Iterator<Item = &Line> {
-        self.lines.iter().skip(number + 1).take(REACH).take_while(|it| !it.is_blank())
+    /// The lines right below, up to a blank one, by their numbers.
+    fn paragraph_below(&self, number: usize) -> impl Iterator<Item = usize> + Clone {
+        let says = |it: &usize| self.lines.get(*it).is_some_and(|line| !line.is_blank());
+        (number + 1..).take(REACH).take_while(says)
     }
 
     fn found(&self, candidate: &Candidate, end: usize) -> Found {
         let number = candidate.line;
-        let reply = |it: &Line| codes::looks_like_reply(&it.text);
-        let telling = |it: &Line| reply(it) || self.gives_reason(&it.text);
-        let label = |it: &Line| is_label(&it.text);
+        let reply = |it: usize| self.is_reply(it);
+        let telling = |it: usize| self.is_reply(it) || self.gives_reason(it);
+        let label = |it: usize| self.is_label(it);
         let last = self.lines.len();
         let end = end.clamp(number + 1, last.max(number + 1));
         let blank = self.lines.iter().skip(number).position(Line::is_blank).map_or(last, |it| number + it);
-        let first = |from: usize, to: usize, wanted: &dyn Fn(&Line) -> bool| {
-            self.lines.get(from..to.min(last))?.iter().position(wanted).map(|it| from + it)
-        };
+        let first =
+            |from: usize, to: usize, wanted: &dyn Fn(usize) -> bool| (from..to.min(last)).find(|it| wanted(*it));
         // The nearest first, a server's reply before words that merely sound like a reason.
         let near = [(number, number + 1), (number + 1, blank), (number + 1, end)];
-        let nearest = |wanted: &dyn Fn(&Line) -> bool| near.iter().find_map(|(from, to)| first(*from, *to, wanted));
+        let nearest = |wanted: &dyn Fn(usize) -> bool| near.iter().find_map(|(from, to)| first(*from, *to, wanted));
         let above = || {
-            let wanted: [&dyn Fn(&Line) -> bool; 3] = [&reply, &label, &telling];
+            let wanted: [&dyn Fn(usize) -> bool; 3] = [&reply, &label, &telling];
             wanted.into_iter().find_map(|it| first(0, number, it))
         };
         let at =

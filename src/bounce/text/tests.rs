@@ -124,6 +124,8 @@ fn hostile_text_is_read_in_bounded_time() {
         "\n",
         ">>> RCPT To:<a@b.example>\n<<< 550-x\n",
         "收件人：",
+        // Each address asks about all the other lines.
+        "4 messages could not be delivered to <a@b.example> because of 5\n",
     ] {
         let preamble = "Hi. This is the qmail-send program at mail.example.cn.\n";
         read_hostile(&format!("{preamble}{}", unit.repeat(200_000 / unit.len())));
