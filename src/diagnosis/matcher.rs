@@ -59,8 +59,39 @@ impl Catalogue {
         let remote = report.remote_mta.as_deref();
         words.abroad = home == Home::MainlandChina && self.whereabouts(&words, remote) == Whereabouts::Outside;
         let mut diagnosis = self.judge(&words, bounce.filler_seen);
+        if diagnosis.cause.is_undetermined() {
+            diagnosis = self.told_around(bounce, &words).unwrap_or(diagnosis);
+        }
         diagnosis.expired |= report.expired;
         diagnosis
+    }
+
+    /// Where the words picked for the recipient say nothing: what the text around them says, if it
+    /// says one thing only and there is but one recipient that it can be about. Never certain.
+    fn told_around(&self, bounce: &Bounce, picked: &Words<'_>) -> Option<Diagnosis> {
+        let [_] = bounce.recipients[..] else { return None };
+        let human: String = bounce.human_text.chars().take(HUMAN_TEXT).collect();
+        let mut words = self.words(&human);
+        words.abroad = picked.abroad;
+        for system in &picked.systems {
+            if !words.systems.contains(system) {
+                words.systems.push(*system);
+            }
+        }
+        let candidates = self.candidates(&words);
+        // That it was given up is said of every failure (qmail), so it says nothing here.
+        let plain =
+            |it: &&Candidate<'_>| it.rule.level >= Level::Phrase && !it.rule.rival && !self.is(it.rule, "expired");
+        let mut causes: Vec<usize> = candidates.iter().filter(plain).map(|it| it.rule.cause).collect();
+        causes.sort_unstable();
+        causes.dedup();
+        let [_] = causes[..] else { return None };
+        let winner = candidates.iter().find(plain)?;
+        let mut diagnosis = self.verdict(winner, &candidates, &words);
+        diagnosis.confidence = diagnosis.confidence.min(Confidence::Likely);
+        diagnosis.facts = self.facts(&words);
+        diagnosis.system = words.systems.first().and_then(|it| self.systems.name(*it)).map(str::to_owned);
+        Some(diagnosis)
     }
 
     /// What the catalogue says of a server's bare words, spoken by `system` if that is known.
@@ -273,6 +304,8 @@ impl Catalogue {
     }
 }
 
+/// Characters of the text around the recipients in which a reason is looked for.
+const HUMAN_TEXT: usize = 4000;
 const FILLER_CAUSE: &str = "cross_border_filtering";
 const FILLER_RULE: &str = "cross_border_filtering/filler";
 /// The "rule" of words that no rule knows.

@@ -302,3 +302,37 @@ fn every_cause_of_the_design_is_there_with_its_defaults() {
         assert_eq!(of(id).and_then(|it| it.2), Some(false), "{id}");
     }
 }
+
+#[test]
+fn what_the_text_around_says_counts_where_the_picked_words_say_nothing() {
+    let around = |human: &str, diagnostic: &str| {
+        let (mut bounce, report) = report(Some(diagnostic), None);
+        bounce.human_text = human.to_owned();
+        let it = catalogue().diagnose(&bounce, &report, Home::Elsewhere);
+        (it.cause.as_str().to_owned(), it.confidence)
+    };
+    let human =
+        "The following address failed:\n\nli@example.org\n\nFor the following reason:\n\nMail size limit exceeded.";
+    assert_eq!(around(human, "For the following reason:"), ("message_too_large".to_owned(), Confidence::Likely));
+    // One thing only, and never what a mail server says of every failure.
+    let two = "Either the mailbox is full or there is no such user here.";
+    assert_eq!(around(two, "Something happened").0, "undetermined");
+    let given_up = "This is a permanent error; I've given up. Sorry it didn't work out.";
+    assert_eq!(around(given_up, "Something happened").0, "undetermined");
+    assert_eq!(around(human, "550 5.1.1 User unknown").0, "user_unknown");
+}
+
+#[test]
+fn sentences_that_introduce_a_reason_are_none() {
+    for text in [
+        "550 Message could not be delivered to li@example.org",
+        "Your message wasn't delivered to li@example.org",
+        "The following addresses had permanent fatal errors",
+        "I'm sorry to have to inform you that your message could not be delivered to one or more recipients.",
+        "Delivery has failed to these recipients or groups:",
+        "554 Transaction failed",
+        "您的邮件无法投递到以下收件人",
+    ] {
+        assert_eq!(said(text).confidence, Confidence::Guess, "{text}: {}", said(text).rule);
+    }
+}

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{BIG5, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
+use encoding_rs::{BIG5, EUC_JP, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
 
 /// Decodes `bytes`, of which the sender says that they are in `label`.
 #[must_use]
@@ -32,7 +32,8 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
         return String::from_utf8_lossy(bytes).into_owned();
     }
     if has_form_of_gb18030(bytes) {
-        return GB18030.decode_without_bom_handling(bytes).0.into_owned();
+        let text = GB18030.decode_without_bom_handling(bytes).0.into_owned();
+        return if reads_japanese(&text) { EUC_JP.decode_without_bom_handling(bytes).0.into_owned() } else { text };
     }
     labelled.filter(|it| is_western(it)).unwrap_or(WINDOWS_1252).decode_without_bom_handling(bytes).0.into_owned()
 }
@@ -67,6 +68,16 @@ fn is_western(encoding: &'static Encoding) -> bool {
 /// An escape to JIS X 0208 or 0201 stands in the bytes (RFC 1468).
 fn speaks_iso_2022_jp(bytes: &[u8]) -> bool {
     bytes.windows(3).any(|it| matches!(it, b"\x1b$B" | b"\x1b$@" | b"\x1b(J" | b"\x1b(I"))
+}
+
+/// Hiragana stands at the same place in GB 2312 and in EUC-JP, and no Chinese sentence is full of it.
+fn reads_japanese(text: &str) -> bool {
+    let (mut hiragana, mut wide) = (0_usize, 0_usize);
+    for c in text.chars().filter(|c| !c.is_ascii()) {
+        wide += 1;
+        hiragana += usize::from(matches!(c, '\u{3041}'..='\u{3096}'));
+    }
+    hiragana >= 3 && hiragana * 8 >= wide
 }
 
 /// UTF-8 that was cut or hit in few places: far more good characters than bad ones.
@@ -110,6 +121,9 @@ mod tests {
             assert_eq!(decode(&gbk, label), "邮箱", "{label:?}");
         }
         assert_eq!(decode("邮箱".as_bytes(), Some("gb2312")), "邮箱");
+        let japanese = "送信できませんでした";
+        let (euc, ..) = EUC_JP.encode(japanese);
+        assert_eq!(decode(&euc, Some("iso-2022-jp")), japanese);
         assert_eq!(decode(b"M\xfcller", Some("iso-8859-1")), "Müller");
         assert_eq!(decode(b"\xf3\xde\xc5\xd4", Some("koi8-r")), "Счет");
         assert_eq!(decode(b"M\xfcller, f\xfcr", None), "Müller, für");
