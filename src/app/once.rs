@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     engine::{Engine, StartError},
     notify::Heartbeat,
-    post, watch,
+    post,
+    watch::{self, Worked},
 };
 use crate::{journal, source::Mailbox};
 
@@ -56,7 +57,10 @@ async fn take(engine: &Arc<Engine>, settings: &crate::source::Settings) -> Resul
     let mut result = Ok(());
     for folder in mailbox.folders() {
         match watch::work_off(engine, settings, &mut mailbox, &folder, &stop, &heart).await {
-            Ok(worked) => tracing::info!(mailbox = settings.name, folder, recorded = worked.recorded, "worked off"),
+            Ok(Worked { recorded, trouble: None, .. }) => {
+                tracing::info!(mailbox = settings.name, folder, recorded, "worked off");
+            }
+            Ok(Worked { trouble: Some(error), .. }) => result = Err(error.into()),
             Err(error) => result = Err(error),
         }
     }

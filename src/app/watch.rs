@@ -116,13 +116,14 @@ async fn session(
                 return Ok(());
             }
             match work_off(engine, settings, mailbox, &folder, stop, heart).await {
-                Ok(_) => {}
-                Err(Ended::Source(error)) if error.kind == source::Kind::Folder => {
+                Ok(Worked { trouble: None, .. }) => {}
+                Ok(Worked { trouble: Some(error), .. }) | Err(Ended::Source(error)) if error.session_lives() => {
                     if health.news(&error.to_string()) {
-                        tracing::warn!(mailbox = settings.name, folder, %error, "a folder cannot be read; going on with the others");
+                        tracing::warn!(mailbox = settings.name, folder, %error, "trouble with a folder; going on with the others");
                     }
                     trouble = Some(error.to_string());
                 }
+                Ok(Worked { trouble: Some(error), .. }) => return Err(error.into()),
                 Err(other) => return Err(other),
             }
         }
@@ -140,12 +141,14 @@ async fn session(
 }
 
 /// What working off a folder came to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Worked {
     /// Messages recorded.
     pub(super) recorded: usize,
     /// Messages that failed and are left for the next time.
     pub(super) left: usize,
+    /// What the folder does not allow: to be marked or moved, or to be fetched from.
+    pub(super) trouble: Option<source::Error>,
 }
 
 /// Fetches, handles and settles everything beyond the folder's cursor.
@@ -169,6 +172,7 @@ pub(super) async fn work_off(
             );
         }
         let mut in_hand = JoinSet::new();
+        let mut refused = Vec::new();
         for found in &scan.found {
             if stop.is_cancelled() {
                 break;
@@ -182,13 +186,17 @@ pub(super) async fn work_off(
                 worked.recorded += 1;
                 continue;
             }
-            if let Some(task) = fetch(engine, mailbox, found).await? {
-                in_hand.spawn(task);
+            match fetch(engine, mailbox, found).await {
+                Ok(Some(task)) => drop(in_hand.spawn(task)),
+                Ok(None) => {}
+                Err(Ended::Source(error)) if error.session_lives() => refused.push((found, error)),
+                Err(other) => return Err(other),
             }
         }
         while !in_hand.is_empty() {
             settle_next(engine, mailbox, &mut in_hand, &mut worked).await?;
         }
+        blame(engine, refused, &mut worked).await?;
         if stop.is_cancelled() || worked.left > 0 {
             return Ok(worked);
         }
@@ -199,6 +207,19 @@ pub(super) async fn work_off(
             return Ok(worked);
         }
     }
+}
+
+/// What the server will not give: the message's own fault only where others could be fetched, else
+/// the folder's.
+async fn blame(engine: &Engine, refused: Vec<(&Found, source::Error)>, worked: &mut Worked) -> Result<(), Ended> {
+    worked.left += refused.len();
+    for (found, error) in refused {
+        if worked.recorded > 0 {
+            engine.journal.poison(&found.reference, BROKE, &error.to_string(), Timestamp::now()).await?;
+        }
+        worked.trouble = Some(error);
+    }
+    Ok(())
 }
 
 /// At first sight of a member's mailbox, nothing is looked at that would be too old to answer; a
@@ -270,11 +291,15 @@ async fn settle_next(
     match result {
         Ok(handled) => {
             worked.recorded += 1;
-            if mailbox.settle(&handled.recorded, handled.outcome).await? == Settled::MarkedInstead {
-                tracing::warn!(
+            match mailbox.settle(&handled.recorded, handled.outcome).await {
+                Ok(Settled::MarkedInstead) => tracing::warn!(
                     mailbox = found.reference.account,
                     "the server can move only by expunging others' deletions (no UIDPLUS): marked as read instead"
-                );
+                ),
+                Ok(Settled::Done | Settled::Stale) => {}
+                // It is on record and will be answered: a folder that takes no marks holds nothing up.
+                Err(error) if error.session_lives() => worked.trouble = Some(error),
+                Err(error) => return Err(error.into()),
             }
         }
         Err(Failed::Journal(error)) => return Err(error.into()),

@@ -124,6 +124,7 @@ mod tests {
             ("From: a@example.cn\r\nContent-Type: multipart/report; report-type=delivery-status\r\n", true),
             ("From: PostMaster@example.cn\r\nSubject: =?gb18030?B?z7XNs83L0MU=?=\r\n", true),
             ("From: a@example.cn\r\nSubject: =?utf-8?B?6YCA5L+h6YCa55+l?=\r\n", true),
+            ("Return-Path: <li@example.cn>\r\nFrom: MAILER-DAEMON@mx.example.cn\r\nSubject: fwd\r\n", true),
             ("Return-Path: <>\r\nFrom: server@example.cn\r\nSubject: notice\r\n", true),
             ("Return-Path: <>\r\nFrom: li@example.cn\r\nAuto-Submitted: auto-replied\r\nSubject: away\r\n", false),
             ("Return-Path: <li@example.cn>\r\nFrom: Li <li@example.cn>\r\nSubject: lunch\r\n", false),

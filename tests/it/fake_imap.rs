@@ -31,6 +31,8 @@ struct State {
     uid_validity: u32,
     capabilities: String,
     greeting: Vec<u8>,
+    /// No SELECT before ID, as at NetEase.
+    wants_id: bool,
 }
 
 /// A running server.
@@ -54,6 +56,13 @@ impl FakeImap {
             converse(peer, &shared);
         });
         Self { server, state }
+    }
+
+    /// One that wants to know who we are before SELECT, and has no IDLE, as NetEase.
+    pub(crate) fn netease() -> Self {
+        let it = Self::start("ID AUTH=PLAIN");
+        it.with(|state| state.wants_id = true);
+        it
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -81,6 +90,11 @@ impl FakeImap {
         self
     }
 
+    /// A message goes.
+    pub(crate) fn take(&self, uid: u32) {
+        self.with(|it| it.messages.retain(|message| message.0 != uid));
+    }
+
     pub(crate) fn renumber(&self, uid_validity: u32) {
         self.with(|it| it.uid_validity = uid_validity);
     }
@@ -95,7 +109,7 @@ fn converse(peer: &mut Peer, state: &Mutex<State>) -> Option<()> {
     let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
     let greeting = lock().greeting.clone();
     peer.send(greeting);
-    let mut idling = String::new();
+    let (mut idling, mut identified) = (String::new(), false);
     loop {
         let mut line = peer.line()?;
         while let Some(count) =
@@ -115,6 +129,11 @@ fn converse(peer: &mut Peer, state: &Mutex<State>) -> Option<()> {
             Ok(text) => text.replace("{tag}", tag).into_bytes(),
             Err(_) => bytes.to_vec(),
         };
+        identified |= command.starts_with("ID (");
+        if lock().wants_id && !identified && ["SELECT", "EXAMINE"].iter().any(|it| command.starts_with(it)) {
+            peer.send(format!("{tag} NO SELECT Unsafe Login. Please contact kefu@188.com for help\r\n"));
+            continue;
+        }
         match rule {
             Some(Say::Bytes(bytes)) => peer.send(fill(&bytes)),
             Some(Say::ThenClose(bytes)) => {
@@ -166,7 +185,11 @@ fn usual<'a>(
             return None;
         }
         "UID" if command.starts_with("UID SEARCH") => {
-            let uids: Vec<String> = lock().messages.iter().map(|it| it.0.to_string()).collect();
+            // Of one message, or of all: that there are more than were asked for is a quirk, too.
+            let only: Option<u32> = command.strip_prefix("UID SEARCH UID ").and_then(|it| it.parse().ok());
+            let wanted = |uid| only.is_none_or(|it| it == uid);
+            let uids: Vec<String> =
+                lock().messages.iter().map(|it| it.0).filter(|uid| wanted(*uid)).map(|it| it.to_string()).collect();
             peer.send(format!("* SEARCH {}\r\n{ok}", uids.join(" ")))
         }
         "UID" if command.starts_with("UID FETCH") => {

@@ -58,13 +58,43 @@ impl Service {
         text.replace("/usr/bin/whybounced ingest", &format!("{program} ingest --config {}", file.display()))
     }
 
-    /// The daemon under the service's own user.
-    pub(crate) fn start(&self) -> Process {
+    /// The directory of program, configuration and journal.
+    pub(crate) fn directory(&self) -> &Path {
+        self.program.parent().expect("a file has a directory")
+    }
+
+    /// Makes the user known in another root directory.
+    pub(crate) fn enter(&self, root: &Path) {
+        let (uid, gid) = self.user;
+        for (file, line) in [
+            ("etc/passwd", format!("whybounced:x:{uid}:{gid}::/:/usr/sbin/nologin")),
+            ("etc/group", format!("whybounced:x:{gid}:")),
+        ] {
+            let text = std::fs::read_to_string(root.join(file)).expect("a root directory");
+            let mut lines: Vec<&str> = text.lines().filter(|it| !it.starts_with("whybounced:")).collect();
+            lines.push(&line);
+            std::fs::write(root.join(file), lines.join("\n") + "\n").expect("root may");
+        }
+    }
+
+    /// A command under the service's own user.
+    fn command(&self, arguments: &[&str]) -> Command {
         let (uid, gid) = (self.user.0.to_string(), self.user.1.to_string());
         let mut command = command("setpriv");
         command.args(["--reuid", &uid, "--regid", &gid, "--clear-groups", "--pdeathsig", "TERM", "--"]);
-        command.arg(&self.program).arg("run").arg("--config").arg(self.config.file());
-        Process::start("whybounced run", &mut command)
+        command.arg(&self.program).args(arguments).arg("--config").arg(self.config.file());
+        command
+    }
+
+    /// The daemon.
+    pub(crate) fn start(&self) -> Process {
+        Process::start("whybounced run", &mut self.command(&["run"]))
+    }
+
+    /// The journal, one JSON object a line.
+    pub(crate) fn journal(&self) -> String {
+        let listed = self.command(&["journal", "list", "--all", "--format", "json"]).output().expect("it runs");
+        String::from_utf8(listed.stdout).expect("JSON")
     }
 
     #[track_caller]

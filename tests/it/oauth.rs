@@ -28,8 +28,8 @@ use crate::{
 };
 
 /// A token server, which also tells Dovecot whose a token is.
-struct TokenServer {
-    server: Scripted,
+pub(crate) struct TokenServer {
+    pub(crate) server: Scripted,
     state: Arc<Mutex<State>>,
     directory: tempfile::TempDir,
 }
@@ -45,7 +45,7 @@ struct State {
 }
 
 impl TokenServer {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
         let server = Scripted::start(move |peer| while answer(peer, &shared).is_some() {});
@@ -80,6 +80,11 @@ impl TokenServer {
 
     /// A Dovecot that takes this server's tokens by these mechanisms.
     fn dovecot(&self, mechanisms: &str) -> Dovecot {
+        Dovecot::start_with(&[BOUNCES, CHEN], &self.passdb(mechanisms))
+    }
+
+    /// What makes a Dovecot take them.
+    pub(crate) fn passdb(&self, mechanisms: &str) -> String {
         let args = self.directory.path().join("oauth2.conf");
         let text = format!(
             "introspection_mode = post\nintrospection_url = http://{}/introspect\nactive_attribute = active\n\
@@ -87,11 +92,10 @@ impl TokenServer {
             self.server.address
         );
         std::fs::write(&args, text).expect("our own directory");
-        let more = format!(
+        format!(
             "auth_mechanisms = plain {mechanisms}\npassdb {{\n  driver = oauth2\n  mechanisms = {mechanisms}\n  args = {}\n}}\n",
             args.display()
-        );
-        Dovecot::start_with(&[BOUNCES, CHEN], &more)
+        )
     }
 }
 
@@ -111,7 +115,11 @@ fn answer(peer: &mut Peer, state: &Mutex<State>) -> Option<()> {
     let form = form(&String::from_utf8(peer.bytes(length)?).ok()?);
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     let (status, json) = if request.contains("/introspect") {
-        (200, format!("{{\"active\":{},\"email\":\"{BOUNCES}\"}}", !state.revoked))
+        // An application that is named as a mailbox speaks for that one.
+        let number = form.get("token").and_then(|it| it.strip_prefix("tok-")?.parse::<usize>().ok()).unwrap_or(0);
+        let asked = number.checked_sub(1).and_then(|it| state.asked.get(it)?.get("client_id"));
+        let email = asked.filter(|it| it.contains('@')).map_or(BOUNCES, String::as_str);
+        (200, format!("{{\"active\":{},\"email\":\"{email}\"}}", !state.revoked))
     } else {
         state.asked.push(form);
         let number = state.asked.len();

@@ -73,35 +73,3 @@ impl Scripted {
         self.connections.load(Ordering::SeqCst)
     }
 }
-
-/// A proxy before a real server: the first connections are cut after so many bytes of the server's
-/// words each, the later ones not at all.
-pub(crate) struct CuttingProxy {
-    pub(crate) server: Scripted,
-}
-
-impl CuttingProxy {
-    pub(crate) fn start(target: SocketAddr, cuts: &'static [usize]) -> Self {
-        let next = AtomicUsize::new(0);
-        let server = Scripted::start(move |peer| {
-            let mut left = cuts.get(next.fetch_add(1, Ordering::SeqCst)).copied().unwrap_or(usize::MAX);
-            let upstream = TcpStream::connect(target).expect("the real server runs");
-            let (mut client, mut to_server) =
-                (peer.stream.try_clone().expect("a socket"), upstream.try_clone().expect("a socket"));
-            let forward = std::thread::spawn(move || std::io::copy(&mut client, &mut to_server));
-            let (mut upstream, mut buffer) = (upstream, [0; 1024]);
-            while let Ok(count @ 1..) = upstream.read(&mut buffer) {
-                let passed = count.min(left);
-                left -= passed;
-                if !peer.send(&buffer[..passed]) || left == 0 {
-                    break;
-                }
-            }
-            for stream in [&upstream, &peer.stream] {
-                let _ = stream.shutdown(std::net::Shutdown::Both);
-            }
-            let _ = forward.join();
-        });
-        Self { server }
-    }
-}

@@ -111,9 +111,7 @@ impl Tokens {
             state.refresh_token = answer.refresh_token;
         }
         let lifetime = Duration::from_secs(seconds(answer.expires_in.as_ref()));
-        // Renewed well before the end: a session may be opened with it a moment later.
-        let good_for = lifetime.saturating_sub(Duration::from_mins(5)).max(lifetime / 2);
-        state.current = Some((token.clone(), Instant::now() + good_for));
+        state.current = Some((token.clone(), Instant::now() + good_for(lifetime)));
         Ok(token)
     }
 
@@ -172,4 +170,33 @@ fn seconds(expires_in: Option<&serde_json::Value>) -> u64 {
         _ => 300,
     }
     .min(86_400)
+}
+
+/// Renewed well before the end: a session may be opened with it a moment later.
+fn good_for(lifetime: Duration) -> Duration {
+    lifetime.saturating_sub(Duration::from_mins(5)).max(lifetime / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_renewed_before_it_expires() {
+        let minutes = Duration::from_mins;
+        assert_eq!(good_for(minutes(60)), minutes(55));
+        assert_eq!(good_for(minutes(4)), minutes(2));
+        assert_eq!(good_for(Duration::ZERO), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_lifetime_is_a_number_a_string_or_assumed_and_never_endless() {
+        for (answer, expected) in
+            [("3600", 3600), ("\"3600\"", 3600), ("null", 300), ("-1", 300), ("1e99", 300), ("99999999", 86_400)]
+        {
+            let value: serde_json::Value = serde_json::from_str(answer).expect("JSON");
+            assert_eq!(seconds(Some(&value)), expected, "{answer}");
+        }
+        assert_eq!(seconds(None), 300);
+    }
 }

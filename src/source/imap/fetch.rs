@@ -1,6 +1,6 @@
 //! Fetches one message in bounded pieces: its head, and the report part where that lies beyond.
 
-use async_imap::imap_proto::{AttributeValue, BodyStructure, MessageSection, Response, SectionPath};
+use async_imap::imap_proto::{AttributeValue, BodyStructure, MailboxDatum, MessageSection, Response, SectionPath};
 use jiff::Timestamp;
 
 use super::{
@@ -75,8 +75,18 @@ impl Session {
         let command = Command::new(&format!("UID FETCH {uid} (UID RFC822.SIZE INTERNALDATE BODY.PEEK[]<0.{HEAD}>)"));
         match self.run(settings, &command, &mut each).await {
             Ok(()) => {}
-            Err(Fault::Refused(refusal)) => return Err(settings.folder_error(folder, "UID FETCH", &refusal.text)),
+            // The server's trouble of the moment is no fault of the message's.
+            Err(Fault::Refused(refusal)) if !refusal.is_for_now() => {
+                return Err(settings.folder_error(folder, "UID FETCH", &refusal.text));
+            }
             Err(fault) => return Err(settings.error("UID FETCH", fault)),
+        }
+        if bytes.is_none() && self.is_there(settings, uid).await? {
+            return Err(settings.folder_error(
+                folder,
+                "UID FETCH",
+                "the server shows nothing of a message that is there",
+            ));
         }
         Ok(bytes.map(|bytes| RawMessage {
             reference: found.reference.clone(),
@@ -85,6 +95,18 @@ impl Session {
             bytes,
             role: settings.role.clone(),
         }))
+    }
+
+    /// Whether the selected folder still holds this message.
+    async fn is_there(&mut self, settings: &Settings, uid: u32) -> Result<bool, Error> {
+        let mut there = false;
+        let mut each = |response: &Response<'_>| {
+            there |= matches!(response, Response::MailboxData(MailboxDatum::Search(uids)) if uids.contains(&uid));
+        };
+        match self.run(settings, &Command::new(&format!("UID SEARCH UID {uid}")), &mut each).await {
+            Ok(()) | Err(Fault::Refused(_)) => Ok(there),
+            Err(fault) => Err(settings.error("UID SEARCH", fault)),
+        }
     }
 
     /// Looks the report part up in the message's structure, and fetches it and the original's header.

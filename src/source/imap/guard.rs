@@ -11,8 +11,9 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The longest line, literals not counted: a SEARCH answer with some 100,000 UIDs.
-const LONGEST_LINE: usize = 1024 * 1024;
+/// The longest line, literals not counted: a SEARCH answer about `scan`'s window. The parser begins
+/// anew with each piece of a line that comes, so that the time goes with the square of this.
+const LONGEST_LINE: usize = 256 * 1024;
 /// The largest literal: we never ask for more than 256 KiB at once.
 const LARGEST_LITERAL: u64 = 1024 * 1024;
 

@@ -42,6 +42,14 @@ impl Account {
 
     async fn wait_in(&mut self, session: &mut Session, cancel: &CancellationToken) -> Result<Wake, Error> {
         let poll = Instant::now() + self.settings.poll_interval;
+        self.fruitless = self.fruitless.saturating_add(1);
+        if let Some(pause) = pause_after(self.fruitless) {
+            // A server that tells of messages that are not there would keep us running in a circle.
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(Wake::Stopped),
+                () = sleep_until(poll.min(Instant::now() + pause)) => {}
+            }
+        }
         let first = self.settings.folders.first().cloned().unwrap_or_default();
         let mut idle = self.settings.idle && !self.idle_is_broken && session.capabilities.has("IDLE");
         if idle && session.selected.as_ref().is_none_or(|it| it.folder != first) {
@@ -58,7 +66,7 @@ impl Account {
             return Ok(Wake::News);
         }
         loop {
-            let until = poll.min(Instant::now() + RENEW);
+            let until = turn(Instant::now(), poll);
             if idle {
                 match session.idle(until, cancel).await {
                     Ok(Idled::News) => return Ok(Wake::News),
@@ -81,6 +89,7 @@ impl Account {
                 }
             }
             if Instant::now() >= poll {
+                self.fruitless = 0;
                 return Ok(Wake::Poll);
             }
             if !idle {
@@ -146,4 +155,36 @@ fn is_news(response: &Response<'_>, selected: &mut Option<Selected>) -> bool {
         selected.note(response);
     }
     matches!(response, Response::MailboxData(MailboxDatum::Exists(_) | MailboxDatum::Recent(_)))
+}
+
+/// One turn of waiting ends here: at the poll, but no later than IDLE must be begun anew.
+fn turn(now: Instant, poll: Instant) -> Instant {
+    poll.min(now + RENEW)
+}
+
+/// Some news that are none are normal (a message that came and went, a look at another folder);
+/// a row of them is not.
+fn pause_after(fruitless: u32) -> Option<Duration> {
+    let beyond = fruitless.checked_sub(6)?;
+    Some(Duration::from_millis(500).saturating_mul(1 << beyond.min(10)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_is_begun_anew_before_the_29_minutes_are_over_and_never_later_than_the_poll() {
+        let now = Instant::now();
+        let minutes = |it| now + Duration::from_mins(it);
+        assert_eq!(turn(now, minutes(1)), minutes(1));
+        assert!(turn(now, minutes(24 * 60)) < minutes(29));
+    }
+
+    #[test]
+    fn news_that_are_none_are_slowed_down() {
+        assert_eq!(pause_after(5), None);
+        assert!(pause_after(6) < pause_after(9));
+        assert!(pause_after(u32::MAX).is_some_and(|it| it < Duration::from_mins(10)));
+    }
 }

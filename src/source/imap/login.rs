@@ -173,7 +173,7 @@ async fn authenticate(wire: &mut Wire, capabilities: &Capabilities, sasl: &Sasl)
 fn refused(settings: &Settings, fault: Fault, user: &str, secret: &SecretString) -> Error {
     let Fault::Refused(refusal) = fault else { return settings.error("login", fault) };
     let text = without_secret(&refusal.text, user, secret);
-    let for_now = ["UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"].iter().any(|code| refusal.has_code(code));
+    let for_now = refusal.is_for_now() || refusal.has_code("SERVERBUG");
     let reason = format!("login of {user}: {text}");
     let place = settings.endpoint.place();
     if for_now {

@@ -86,6 +86,8 @@ pub struct Account {
     idle_is_broken: bool,
     /// How far each folder was scanned, in this process.
     scanned: BTreeMap<String, Cursor>,
+    /// News in a row that were none.
+    fruitless: u32,
     /// The report part of these could not be found: the head must do.
     head_only: BTreeSet<String>,
     warned_of_move: bool,
@@ -140,6 +142,7 @@ impl Account {
             session: None,
             idle_is_broken: false,
             scanned: BTreeMap::new(),
+            fruitless: 0,
             head_only: BTreeSet::new(),
             warned_of_move: false,
         }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A search is asked about so many messages at once, so that its one-line answer stays bounded.
-const WINDOW: u32 = 50_000;
+const WINDOW: u32 = 20_000;
 /// Headers are fetched for so many messages at once.
 const BATCH: usize = 100;
 
@@ -36,8 +36,10 @@ impl Account {
     ) -> Result<Scan, Error> {
         let mut session = self.take()?;
         let result = session.scan(&self.settings, folder, cursor, since).await;
-        if let Ok(Scan { cursor: Some(cursor), more: false, .. }) = &result {
-            self.scanned.insert(folder.to_owned(), *cursor);
+        if let Ok(Scan { cursor: Some(cursor), more: false, .. }) = &result
+            && self.scanned.insert(folder.to_owned(), *cursor) != Some(*cursor)
+        {
+            self.fruitless = 0;
         }
         self.keep(session, result)
     }

@@ -61,6 +61,11 @@ impl Refusal {
         let upper = self.text.to_ascii_uppercase();
         upper.strip_prefix('[').and_then(|rest| rest.split([']', ' ']).next()) == Some(code)
     }
+
+    /// Whether the server says that it cannot see to it just now (RFC 5530 §3).
+    pub(super) fn is_for_now(&self) -> bool {
+        ["UNAVAILABLE", "INUSE", "LIMIT"].iter().any(|code| self.has_code(code))
+    }
 }
 
 /// A command in the making: text, and strings that may need literals.

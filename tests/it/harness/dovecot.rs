@@ -104,6 +104,14 @@ impl Dovecot {
         self.scratch.path().join("users")
     }
 
+    /// Starts it again with `more` at the end of its configuration.
+    pub(crate) fn add(&mut self, more: &str) {
+        self.stop();
+        let text = std::fs::read_to_string(&self.config).expect("our own file");
+        std::fs::write(&self.config, text + more).expect("our own file");
+        self.start_again();
+    }
+
     /// Compiles a global sieve script, as its pages say.
     pub(crate) fn compile(&self, script: &std::path::Path) {
         let compiled = command("sievec").arg("-c").arg(&self.config).arg(script).status();

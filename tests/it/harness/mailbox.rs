@@ -86,6 +86,12 @@ impl Maildir {
         Self { path: self.path.join(format!(".{}", name.replace('/', "."))), owner: self.owner }
     }
 
+    /// Renames it to `other`, which must not exist, and gives that.
+    pub(crate) fn rename(&self, other: &Self) -> Self {
+        std::fs::rename(&self.path, &other.path).expect("our own directory");
+        other.clone()
+    }
+
     /// Everything in it, oldest first as far as file names tell.
     pub(crate) fn mails(&self) -> Vec<StoredMail> {
         let mut paths: Vec<PathBuf> = ["new", "cur"]

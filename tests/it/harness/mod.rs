@@ -112,7 +112,7 @@ fn wait<T>(patience: Duration, what: &str, mut answer: impl FnMut() -> Option<T>
 
 /// Waits until somebody listens there.
 #[track_caller]
-fn wait_until_open(address: SocketAddr) {
+pub(crate) fn wait_until_open(address: SocketAddr) {
     wait_for(&format!("a server on {address}"), || TcpStream::connect(address).ok());
 }
 

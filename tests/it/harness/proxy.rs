@@ -1,6 +1,7 @@
 //! A wire between us and a real server that can be cut, noised or held at any byte.
 
 use std::{
+    collections::VecDeque,
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -36,6 +37,7 @@ pub(crate) struct Proxy {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
     closed: Arc<AtomicBool>,
 }
 
@@ -44,20 +46,27 @@ impl Proxy {
     pub(crate) fn start(server: SocketAddr, faults: &[Fault]) -> Self {
         let address = free_address();
         let listener = TcpListener::bind(address).expect("a free address");
-        let it = Self { address, connections: Arc::default(), closed: Arc::default() };
+        let faults = Arc::new(Mutex::new(VecDeque::from(faults.to_vec())));
+        let it = Self { address, connections: Arc::default(), faults, closed: Arc::default() };
         let (connections, closed) = (Arc::clone(&it.connections), Arc::clone(&it.closed));
-        let faults = faults.to_vec();
+        let faults = Arc::clone(&it.faults);
         std::thread::spawn(move || {
             for near in listener.incoming().flatten() {
                 if closed.load(Ordering::SeqCst) {
                     return;
                 }
-                let fault = faults.get(connections.fetch_add(1, Ordering::SeqCst)).copied();
+                connections.fetch_add(1, Ordering::SeqCst);
+                let fault = faults.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                 let Ok(far) = TcpStream::connect(server) else { continue };
                 join(&near, &far, fault);
             }
         });
         it
+    }
+
+    /// Later connections meet no fault any more.
+    pub(crate) fn calm(&self) {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// How many connections it saw.
