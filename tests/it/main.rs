@@ -21,6 +21,7 @@ mod imap_quirks;
 mod ingest;
 mod init;
 mod lifecycle;
+mod load;
 mod mixed_mailboxes;
 mod oauth;
 mod outage;

@@ -275,9 +275,23 @@ impl Daemon {
 
     /// The most memory it ever held, in MiB (`VmHWM`).
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:") / 1024
+    }
+
+    /// The memory it holds now, in KiB (`VmRSS`).
+    pub(crate) fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("Linux says so");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    }
+
+    /// How many file descriptors it holds.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.process.pid())).expect("it runs").count()
     }
 }
 

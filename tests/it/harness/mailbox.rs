@@ -112,6 +112,16 @@ impl Maildir {
             .collect()
     }
 
+    /// How many messages lie in it, and how many of them are marked as read.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let dirs = ["new", "cur"].iter().filter_map(|sub| std::fs::read_dir(self.path.join(sub)).ok());
+        dirs.flatten().flatten().fold((0, 0), |(all, seen), entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_seen = name.split_once(":2,").is_some_and(|(_, flags)| flags.contains('S'));
+            (all + 1, seen + usize::from(is_seen))
+        })
+    }
+
     /// The explanations in it.
     pub(crate) fn explanations(&self) -> Vec<StoredMail> {
         self.mails().into_iter().filter(StoredMail::is_explanation).collect()

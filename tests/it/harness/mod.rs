@@ -98,8 +98,9 @@ pub(crate) fn wait_longer<T>(what: &str, answer: impl FnMut() -> Option<T>) -> T
     wait(PATIENCE + Duration::from_mins(1), what, answer)
 }
 
+/// The same with a patience of its own.
 #[track_caller]
-fn wait<T>(patience: Duration, what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait<T>(patience: Duration, what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + patience;
     loop {
         if let Some(answer) = answer() {

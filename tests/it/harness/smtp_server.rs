@@ -119,6 +119,11 @@ impl ScriptedSmtp {
         lock(&self.state).accepted.clone()
     }
 
+    /// What `read` makes of all that it took, without copying it.
+    pub(crate) fn of_accepted<T>(&self, read: impl FnOnce(&[Accepted]) -> T) -> T {
+        read(&lock(&self.state).accepted)
+    }
+
     /// How many connections it saw.
     pub(crate) fn connections(&self) -> usize {
         lock(&self.state).connections
