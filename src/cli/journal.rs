@@ -1,12 +1,14 @@
 //! `journal`: looks into it and works on it, beside a running daemon or without one.
 
+use std::io::IsTerminal as _;
+
 use clap::ValueEnum;
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Cli, Exit, Failure, Format, Terminal, journal_actions as actions};
+use super::{Cli, Exit, Failure, Format, Terminal, journal_actions as actions, journal_follow, journal_pager as pager};
 use crate::{
     config::{self, Secrets},
-    journal::{Access, Error, Filter, Journal},
+    journal::{self, Access, Error, Filter, Journal, Sort},
     outbox::State,
     review,
 };
@@ -41,6 +43,8 @@ enum Command {
     Export(actions::ExportArgs),
     /// Deletes personal data older than journal.retain now; the daemon does so by itself.
     Prune(actions::PruneArgs),
+    /// Shows what happens as it happens, until interrupted.
+    Follow(journal_follow::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -52,7 +56,7 @@ struct ListArgs {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
     /// Who wrote the message.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, visible_alias = "person", value_name = "ADDRESS")]
     author: Option<String>,
     /// Who was not reached.
     #[arg(long, value_name = "ADDRESS")]
@@ -69,14 +73,21 @@ struct ListArgs {
     /// Where the explanation stands.
     #[arg(long, value_enum)]
     state: Option<StateWord>,
-    /// Words in the subject or in an address.
-    #[arg(long)]
+    /// Words in the subject, an address, the server's words or the reference; the beginning of a word
+    /// will do, and of Chinese any part.
+    #[arg(long, value_name = "WORDS")]
     text: Option<String>,
+    /// Only what was marked as wrongly diagnosed.
+    #[arg(long)]
+    wrong: bool,
     /// Also what is not a bounce.
     #[arg(long)]
     all: bool,
-    /// Only rows below this id: the last of the page before.
-    #[arg(long, value_name = "ID")]
+    /// In which order.
+    #[arg(long, value_enum, default_value_t)]
+    sort: SortWord,
+    /// The page after this row: the last id of the page before.
+    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     before: Option<i64>,
     /// How many rows.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
@@ -84,6 +95,24 @@ struct ListArgs {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: ListFormat,
+    /// Not through $PAGER, even on a terminal.
+    #[arg(long)]
+    no_pager: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum SortWord {
+    /// The last one recorded first.
+    #[default]
+    Newest,
+    /// The first one recorded first.
+    Oldest,
+    /// By who wrote the message.
+    Person,
+    /// By who was not reached.
+    Recipient,
+    /// By cause.
+    Cause,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -132,7 +161,9 @@ pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exi
     let zone = &config.reply.timezone;
     super::block_on(async {
         let access = match &args.command {
-            Command::List(_) | Command::Show { .. } | Command::Stats(_) | Command::Export(_) => Access::Read,
+            Command::List(_) | Command::Show { .. } | Command::Stats(_) | Command::Export(_) | Command::Follow(_) => {
+                Access::Read
+            }
             Command::Retry(_) | Command::Prune(_) => Access::Write,
         };
         let journal = Journal::open(&config.journal, access).await.map_err(|error| failure(&error))?;
@@ -143,6 +174,7 @@ pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exi
             Command::Retry(args) => actions::retry(&journal, args, terminal).await,
             Command::Export(args) => actions::export(&journal, args, zone, terminal).await,
             Command::Prune(args) => actions::prune(&journal, args, config.journal.retain, terminal).await,
+            Command::Follow(args) => journal_follow::follow(&journal, args, zone, terminal).await,
         };
         journal.close().await;
         result
@@ -175,15 +207,26 @@ async fn list(journal: &Journal, args: &ListArgs, zone: &TimeZone, terminal: &mu
         state,
         text: args.text.clone(),
         all: args.all,
-        wrong: false,
-        sort: crate::journal::Sort::Newest,
+        wrong: args.wrong,
+        sort: match args.sort {
+            SortWord::Newest => Sort::Newest,
+            SortWord::Oldest => Sort::Oldest,
+            SortWord::Person => Sort::Person,
+            SortWord::Recipient => Sort::Recipient,
+            SortWord::Cause => Sort::Cause,
+        },
         before: args.before,
         limit: args.limit,
     };
     let rows = journal.list(&filter).await.map_err(|error| failure(&error))?;
     match args.format {
         ListFormat::Table if rows.is_empty() => writeln!(terminal.out(), "Nothing is recorded that fits.")?,
-        ListFormat::Table => terminal.out().write_all(review::list(&rows, zone).text().as_bytes())?,
+        ListFormat::Table => {
+            let table = review::list(&rows, zone);
+            let text = pager::columns().map_or_else(|| table.text(), |columns| table.fit(columns));
+            pager::print(&text, args.no_pager, terminal)?;
+            more(&rows, args.limit, terminal)?;
+        }
         ListFormat::Csv => terminal.out().write_all(review::list(&rows, zone).csv().as_bytes())?,
         ListFormat::Json => {
             for row in &rows {
@@ -192,6 +235,16 @@ async fn list(journal: &Journal, args: &ListArgs, zone: &TimeZone, terminal: &mu
         }
     }
     Ok(Exit::Fine)
+}
+
+/// How to get at the next page, for a person who looks at one that is full.
+fn more(rows: &[journal::Row], limit: u32, terminal: &mut Terminal) -> Result<(), Failure> {
+    let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= limit);
+    if let Some(last) = rows.last().filter(|_| full && std::io::stdout().is_terminal()) {
+        terminal.flush()?;
+        let _ = writeln!(terminal.err(), "There may be more: add --before {}", last.id);
+    }
+    Ok(())
 }
 
 async fn show(
@@ -211,7 +264,10 @@ async fn show(
     }
     match format {
         Format::Json => terminal.json(&story)?,
-        Format::Text => terminal.out().write_all(review::show(&story, zone).as_bytes())?,
+        Format::Text => {
+            let text = review::show(&story, zone, |words| terminal.bold(words).into_owned());
+            pager::print(&text, false, terminal)?;
+        }
     }
     Ok(Exit::Fine)
 }

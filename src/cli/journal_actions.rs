@@ -65,7 +65,7 @@ pub(super) struct PruneArgs {
     retain: Option<SignedDuration>,
 }
 
-fn duration(text: &str) -> Result<SignedDuration, String> {
+pub(super) fn duration(text: &str) -> Result<SignedDuration, String> {
     SignedDuration::try_from(config::duration(text)?).map_err(|error| error.to_string())
 }
 

@@ -14,6 +14,8 @@ mod ingest;
 mod init;
 mod journal;
 mod journal_actions;
+mod journal_follow;
+mod journal_pager;
 pub mod logging;
 mod manual;
 mod replay;

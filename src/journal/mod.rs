@@ -58,6 +58,7 @@ pub use read::{Story, StoryEntry, StoryReply};
 pub use review::{DayCount, Diagnosed, Marked, OutboxRow};
 pub use stats::{Count, Stats, WouldAnswer};
 pub use tally::{Day, Overview};
+pub use words::words as search_words;
 
 /// `[journal]`.
 #[derive(Clone, Debug)]

@@ -40,9 +40,10 @@ fn is_unspaced(c: char) -> bool {
         | '\u{20000}'..='\u{3ffff}')
 }
 
-/// The words of a text, in order, lower-cased; each stretch of unspaced script ends in its last
-/// character alone.
-fn words(text: &str) -> Vec<String> {
+/// The words by which a text is found, in order, lower-cased; each stretch of unspaced script ends in
+/// its last character alone.
+#[must_use]
+pub fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut word = String::new();
     let mut before: Option<char> = None;

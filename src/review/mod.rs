@@ -1,12 +1,14 @@
 //! What a person sees of the journal. It reads the journal; nothing reads it.
 
+mod event;
 mod list;
 mod show;
 mod stats;
 mod table;
 pub mod web;
 
+pub use event::event;
 pub use list::list;
 pub use show::show;
 pub use stats::stats;
-pub use table::{Table, printable};
+pub use table::{Table, cut, printable};

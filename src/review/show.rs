@@ -12,12 +12,17 @@ use crate::{
     bounce::{Bounce, Recognition},
     evidence::{Answer, Finding},
     journal::{Story, StoryReply},
+    mail::mime::{Mail, Part},
     policy::{Decision, ReplyPlan},
 };
 
-/// One story as text; times in `zone`.
+/// Lines of the explanation that are shown.
+const EXPLANATION_LINES: usize = 80;
+
+/// One story as text, in the order in which it happened; times in `zone`. `mark` sets off the words
+/// that decided.
 #[must_use]
-pub fn show(story: &Story, zone: &TimeZone) -> String {
+pub fn show(story: &Story, zone: &TimeZone, mark: impl Fn(&str) -> String) -> String {
     let mut page = Page { text: String::new(), zone };
     let id = story
         .row
@@ -47,7 +52,10 @@ pub fn show(story: &Story, zone: &TimeZone) -> String {
         None => page.line("report", "gone: older than journal.retain"),
     }
     for finding in &story.findings {
-        page.finding(finding);
+        page.finding(finding, &mark);
+    }
+    if let Some(right) = &story.row.right_cause {
+        page.line("marked", &format!("the diagnosis is wrong; {right} is right"));
     }
     page.line("decision", &format!("{}: {}", story.row.decision, explanation(&story.row)));
     match &story.decision {
@@ -100,7 +108,7 @@ impl Page<'_> {
         }
     }
 
-    fn finding(&mut self, it: &Finding) {
+    fn finding(&mut self, it: &Finding, mark: &impl Fn(&str) -> String) {
         let diagnosis = &it.diagnosis;
         let cause = diagnosis.cause.as_str();
         self.line(
@@ -112,7 +120,10 @@ impl Page<'_> {
                 name(&diagnosis.confidence)
             ),
         );
-        self.maybe("  said", it.report.diagnostic.clone());
+        if let Some(said) = &it.report.diagnostic {
+            let said = marked(&printable(said), &printable(&diagnosis.matched), mark);
+            let _ = writeln!(self.text, "{:<12}{said}", "  said");
+        }
         self.maybe("  by", it.report.remote_mta.clone());
         self.line(
             "  rule",
@@ -151,7 +162,23 @@ impl Page<'_> {
             &format!("<{}> to {to}: {}, attempts {}{next}", it.message_id, name(&it.state), it.attempts),
         );
         self.maybe("  answer", it.answer.clone());
+        let mail = Mail::parse(&it.bytes);
+        let text = mail.part_of_type("text/plain").map(Part::text).unwrap_or_default();
+        for line in text.trim_end().lines().take(EXPLANATION_LINES) {
+            let _ = writeln!(self.text, "  │ {}", printable(line));
+        }
     }
+}
+
+/// `said` with the words that decided set off, where they stand there as they are.
+fn marked(said: &str, words: &str, mark: &impl Fn(&str) -> String) -> String {
+    let folded = said.to_ascii_lowercase();
+    let at = (!words.is_empty()).then(|| folded.find(&words.to_ascii_lowercase())).flatten();
+    let parts = at.and_then(|at| {
+        let end = at.checked_add(words.len())?;
+        Some((said.get(..at)?, said.get(at..end)?, said.get(end..)?))
+    });
+    parts.map_or_else(|| said.to_owned(), |(before, words, after)| format!("{before}{}{after}", mark(words)))
 }
 
 /// An enum's name as in JSON; with its value, where it has one.
@@ -160,5 +187,19 @@ fn name(value: &impl serde::Serialize) -> String {
         Ok(serde_json::Value::String(name)) => name,
         Ok(other) => other.to_string(),
         Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_that_decided_are_set_off() {
+        let mark = |it: &str| format!("[{it}]");
+        assert_eq!(marked("550 User Unknown here", "user unknown", &mark), "550 [User Unknown] here");
+        assert_eq!(marked("邮箱不存在。x", "邮箱不存在", &mark), "[邮箱不存在]。x");
+        assert_eq!(marked("550 no", "absent", &mark), "550 no");
+        assert_eq!(marked("550 no", "", &mark), "550 no");
     }
 }

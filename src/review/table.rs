@@ -7,6 +7,8 @@ use comfy_table::{Cell, LineStyle, Table as Grid, TableStyle};
 
 /// Columns of a cell in the terminal; what is longer is cut.
 const CELL: usize = 48;
+/// No column is made narrower than this to fit.
+const NARROW: usize = 10;
 
 /// Rows under headings.
 #[derive(Clone, Debug, Default)]
@@ -30,11 +32,38 @@ impl Table {
     /// For a terminal.
     #[must_use]
     pub fn text(&self) -> String {
+        let widths = vec![CELL; self.headings.len()];
+        self.draw(&widths)
+    }
+
+    /// For a terminal so many columns wide: long cells are cut, and where even that is not enough,
+    /// the last columns are left out.
+    #[must_use]
+    pub fn fit(&self, terminal: usize) -> String {
+        let natural = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| width(&printable(cell)));
+            cells.chain(self.headings.get(column).map(|it| width(it))).max().unwrap_or(0).min(CELL)
+        };
+        let mut widths: Vec<usize> = (0..self.headings.len()).map(natural).collect();
+        // A blank stands on either side of a cell.
+        let total = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * widths.len();
+        while total(&widths) > terminal {
+            let columns = widths.len();
+            match widths.iter_mut().max() {
+                Some(widest) if *widest > NARROW => *widest -= 1,
+                _ if columns > 1 => widths = (0..columns - 1).map(natural).collect(),
+                _ => break,
+            }
+        }
+        self.draw(&widths)
+    }
+
+    fn draw(&self, widths: &[usize]) -> String {
         let mut grid = Grid::new();
         grid.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
-        grid.set_header(self.headings.iter().map(Cell::new));
+        grid.set_header(self.headings.iter().zip(widths).map(|(heading, _)| Cell::new(heading)));
         for row in &self.rows {
-            grid.add_row(row.iter().map(|cell| Cell::new(cut(&printable(cell), CELL))));
+            grid.add_row(row.iter().zip(widths).map(|(cell, width)| Cell::new(cut(&printable(cell), *width))));
         }
         format!("{}\n", grid.trim_fmt())
     }
@@ -68,16 +97,25 @@ fn csv_cell(cell: &str) -> Cow<'_, str> {
     if cell.contains([',', '"', '\n', '\r']) { Cow::Owned(format!("\"{}\"", cell.replace('"', "\"\""))) } else { cell }
 }
 
-/// At most `columns` wide, where a character outside ASCII counts as two.
-fn cut(text: &str, columns: usize) -> Cow<'_, str> {
-    let mut width = 0;
-    for (at, c) in text.char_indices() {
-        width += if c.is_ascii() { 1 } else { 2 };
-        if width > columns {
-            return Cow::Owned(format!("{}…", &text[..at]));
-        }
+/// Columns of a text, where a character outside ASCII counts as two.
+fn width(text: &str) -> usize {
+    text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum()
+}
+
+/// At most `columns` wide, where a character outside ASCII counts as two; what is cut ends in `…`.
+#[must_use]
+pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
     }
-    Cow::Borrowed(text)
+    let mut kept = 0;
+    let mut left = columns.saturating_sub(1);
+    for c in text.chars() {
+        let Some(rest) = left.checked_sub(if c.is_ascii() { 1 } else { 2 }) else { break };
+        left = rest;
+        kept += c.len_utf8();
+    }
+    Cow::Owned(format!("{}…", text.get(..kept).unwrap_or_default()))
 }
 
 /// Foreign text made harmless for a terminal: controls (escape sequences, newlines, bidirectional
@@ -121,7 +159,21 @@ mod tests {
 
     #[test]
     fn long_cells_are_cut_at_whole_characters() {
-        assert_eq!(cut("收件人", 4), "收件…");
+        assert_eq!(cut("收件人", 5), "收件…");
+        assert_eq!(cut("收件人", 4), "收…");
         assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "ab…");
+    }
+
+    #[test]
+    fn a_table_fits_the_terminal_and_loses_its_last_columns_first() {
+        let mut table = Table::new(&["id", "who", "why", "subject"]);
+        table.row(["1".into(), "a@x.example".repeat(3), "user_unknown".into(), "关于订单的报价单".repeat(4)]);
+        for (terminal, headings) in [(200, 4), (60, 4), (40, 3), (20, 1)] {
+            let text = table.fit(terminal);
+            assert!(text.lines().all(|line| width(line.trim_end()) <= terminal.max(14) * 2), "{terminal}: {text}");
+            let first = text.lines().next().unwrap_or_default();
+            assert_eq!(first.split_whitespace().count(), headings, "{terminal}: {text}");
+        }
     }
 }

@@ -31,4 +31,5 @@ mod rules;
 mod secured;
 mod sent;
 mod servers;
+mod shared_journal;
 mod smtp;

@@ -171,15 +171,24 @@ async fn journal(report: &mut Report<'_>, config: &Config) {
     let last = match Journal::open(&config.journal, Access::Read).await {
         Ok(journal) => {
             let rows = journal.list(&Filter { all: true, limit: 1, ..Filter::default() }).await;
+            let problems = journal.verify().await;
             journal.close().await;
-            rows
+            rows.and_then(|rows| Ok((rows, problems?)))
         }
         Err(error) => Err(error),
     };
     match last {
-        Ok(rows) => {
+        Ok((rows, problems)) => {
             let last = rows.first().map(|row| format!(", last written {:.0}", row.recorded)).unwrap_or_default();
-            report.fine("journal", &format!("opens{last}"));
+            if problems.is_empty() {
+                report.fine("journal", &format!("is sound{last}"));
+            }
+            let remedy = "stop whybounced and put back the last backup; or move the journal aside: the inbox is read \
+                          again, and what was explained in the last policy.max_age is explained once more, under the \
+                          same Message-ID";
+            for problem in problems {
+                report.failed("journal", &format!("is damaged: {problem}"), Some(remedy), Exit::Unavailable);
+            }
         }
         Err(journal::Error::Missing { path }) => match path.parent().filter(|directory| !directory.is_dir()) {
             Some(directory) => {

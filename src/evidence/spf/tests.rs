@@ -1,7 +1,5 @@
 //! The evaluation against the standard, by zones as text.
 
-use std::net::IpAddr;
-
 use super::{
     evaluate::{Run, evaluate, lookups},
     *,

@@ -11,6 +11,7 @@ mod dovecot;
 mod mailbox;
 mod pki;
 pub(crate) mod postfix;
+mod postgres;
 mod process;
 mod proxy;
 mod sample;
@@ -33,6 +34,7 @@ pub(crate) use self::{
     mailbox::{Maildir, StoredMail},
     pki::Authority,
     postfix::Postfix,
+    postgres::Postgres,
     process::{Process, command},
     proxy::{Fault, Proxy, Way},
     sample::{Bounce, Letter},

@@ -71,6 +71,7 @@ impl Postgres {
     }
 
     /// What `psql` answers, a row a line.
+    #[allow(dead_code, reason = "the library's own stories use it")]
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
         let mut psql = Command::new(self.programs.join("psql"));
         psql.args(["-U", "whybounced", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql, "-h"]);
