@@ -54,9 +54,10 @@ async fn take(engine: &Arc<Engine>, settings: &crate::source::Settings) -> Resul
     let mut mailbox = Mailbox::new(settings.clone());
     mailbox.connect().await?;
     let (stop, heart) = (CancellationToken::new(), Heartbeat::new());
+    let mut suspects = watch::Suspects::default();
     let mut result = Ok(());
     for folder in mailbox.folders() {
-        match watch::work_off(engine, settings, &mut mailbox, &folder, &stop, &heart).await {
+        match watch::work_off(engine, settings, &mut mailbox, &folder, &mut suspects, &stop, &heart).await {
             Ok(Worked { recorded, trouble: None, .. }) => {
                 tracing::info!(mailbox = settings.name, folder, recorded, "worked off");
             }

@@ -4,7 +4,7 @@
 //! A mailbox is touched only with a `Recorded` in hand. The cursor moves once a whole scan is on
 //! record, so a kill at any point reads again what was not.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -30,6 +30,28 @@ pub(super) const BROKE: u32 = 4;
 /// the backoff far beyond any ordinary trouble.
 const LOST: u32 = 1;
 
+/// Messages that could not be fetched, by folder and key; they are tried after all others. Only
+/// while the server gives others is it a message's own fault that it does not come: points against
+/// it are counted then, and where there is no other. A server or a wire in trouble blames none.
+#[derive(Debug, Default)]
+pub(super) struct Suspects(HashSet<(String, String)>);
+
+impl Suspects {
+    fn last(&self, found: &[Found]) -> Vec<Found> {
+        let (suspects, others): (Vec<Found>, Vec<Found>) =
+            found.iter().cloned().partition(|it| self.0.contains(&Self::key(it)));
+        others.into_iter().chain(suspects).collect()
+    }
+
+    fn add(&mut self, found: &Found) {
+        self.0.insert(Self::key(found));
+    }
+
+    fn key(found: &Found) -> (String, String) {
+        (found.reference.folder.clone(), found.reference.key.clone())
+    }
+}
+
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Ended {
@@ -51,8 +73,9 @@ pub(super) async fn watch(
 ) {
     let mut mailbox = Mailbox::new(settings.clone());
     let mut backoff = Backoff::new();
+    let mut suspects = Suspects::default();
     loop {
-        let session = session(&engine, &settings, &mut mailbox, &mut backoff, &stop, &health, &heart);
+        let session = session(&engine, &settings, &mut mailbox, &mut backoff, &mut suspects, &stop, &health, &heart);
         // Dropping the future of a call drops its session: a kill would do no other harm.
         let ended = tokio::select! {
             ended = session => ended,
@@ -98,11 +121,13 @@ async fn sleep_alive(wait: std::time::Duration, stop: &CancellationToken, heart:
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "one task's whole state, taken apart for its borrows")]
 async fn session(
     engine: &Arc<Engine>,
     settings: &source::Settings,
     mailbox: &mut Mailbox,
     backoff: &mut Backoff,
+    suspects: &mut Suspects,
     stop: &CancellationToken,
     health: &MailboxHealth,
     heart: &Heartbeat,
@@ -115,7 +140,7 @@ async fn session(
             if stop.is_cancelled() {
                 return Ok(());
             }
-            match work_off(engine, settings, mailbox, &folder, stop, heart).await {
+            match work_off(engine, settings, mailbox, &folder, suspects, stop, heart).await {
                 Ok(Worked { trouble: None, .. }) => {}
                 Ok(Worked { trouble: Some(error), .. }) | Err(Ended::Source(error)) if error.session_lives() => {
                     if health.news(&error.to_string()) {
@@ -157,6 +182,7 @@ pub(super) async fn work_off(
     settings: &source::Settings,
     mailbox: &mut Mailbox,
     folder: &str,
+    suspects: &mut Suspects,
     stop: &CancellationToken,
     heart: &Heartbeat,
 ) -> Result<Worked, Ended> {
@@ -172,8 +198,9 @@ pub(super) async fn work_off(
             );
         }
         let mut in_hand = JoinSet::new();
-        let mut refused = Vec::new();
-        for found in &scan.found {
+        let in_order = suspects.last(&scan.found);
+        let (mut given, mut refused) = (0_usize, Vec::new());
+        for found in &in_order {
             if stop.is_cancelled() {
                 break;
             }
@@ -187,16 +214,34 @@ pub(super) async fn work_off(
                 continue;
             }
             match fetch(engine, mailbox, found).await {
-                Ok(Some(task)) => drop(in_hand.spawn(task)),
                 Ok(None) => {}
-                Err(Ended::Source(error)) if error.session_lives() => refused.push((found, error)),
-                Err(other) => return Err(other),
+                Ok(Some(task)) => {
+                    given += 1;
+                    in_hand.spawn(task);
+                }
+                Err(error) => {
+                    suspects.add(found);
+                    if error.session_lives() {
+                        refused.push((found, error));
+                        continue;
+                    }
+                    if given > 0 || in_order.len() == 1 {
+                        blame(engine, found, &error).await?;
+                    }
+                    return Err(error.into());
+                }
             }
         }
         while !in_hand.is_empty() {
             settle_next(engine, mailbox, &mut in_hand, &mut worked).await?;
         }
-        blame(engine, refused, &mut worked).await?;
+        for (found, error) in refused {
+            worked.left += 1;
+            if given > 0 || in_order.len() == 1 {
+                blame(engine, found, &error).await?;
+            }
+            worked.trouble = Some(error);
+        }
         if stop.is_cancelled() || worked.left > 0 {
             return Ok(worked);
         }
@@ -207,19 +252,6 @@ pub(super) async fn work_off(
             return Ok(worked);
         }
     }
-}
-
-/// What the server will not give: the message's own fault only where others could be fetched, else
-/// the folder's.
-async fn blame(engine: &Engine, refused: Vec<(&Found, source::Error)>, worked: &mut Worked) -> Result<(), Ended> {
-    worked.left += refused.len();
-    for (found, error) in refused {
-        if worked.recorded > 0 {
-            engine.journal.poison(&found.reference, BROKE, &error.to_string(), Timestamp::now()).await?;
-        }
-        worked.trouble = Some(error);
-    }
-    Ok(())
 }
 
 /// At first sight of a member's mailbox, nothing is looked at that would be too old to answer; a
@@ -249,20 +281,8 @@ async fn fetch(
     engine: &Arc<Engine>,
     mailbox: &mut Mailbox,
     found: &Found,
-) -> Result<Option<impl Future<Output = (Found, Result<Handled, Failed>)> + Send + 'static>, Ended> {
-    let message = match mailbox.fetch(found).await {
-        Ok(message) => message,
-        Err(error) => {
-            let points = match error.kind {
-                source::Kind::Protocol => BROKE,
-                source::Kind::Lost | source::Kind::Unavailable => LOST,
-                source::Kind::LoginRefused | source::Kind::Setup | source::Kind::Folder => 0,
-            };
-            engine.journal.poison(&found.reference, points, &error.to_string(), Timestamp::now()).await?;
-            return Err(error.into());
-        }
-    };
-    let Some(message) = message else { return Ok(None) };
+) -> Result<Option<impl Future<Output = (Found, Result<Handled, Failed>)> + Send + 'static>, source::Error> {
+    let Some(message) = mailbox.fetch(found).await? else { return Ok(None) };
     let (engine, found) = (Arc::clone(engine), found.clone());
     Ok(Some(async move {
         // A task of its own: a panic ends the message, not the daemon.
@@ -274,6 +294,17 @@ async fn fetch(
         };
         (found, result)
     }))
+}
+
+/// Counts a fetch that failed against the message.
+async fn blame(engine: &Engine, found: &Found, error: &source::Error) -> Result<(), Ended> {
+    let points = match error.kind {
+        source::Kind::Protocol | source::Kind::Folder => BROKE,
+        source::Kind::Lost | source::Kind::Unavailable => LOST,
+        source::Kind::LoginRefused | source::Kind::Setup => return Ok(()),
+    };
+    engine.journal.poison(&found.reference, points, &error.to_string(), Timestamp::now()).await?;
+    Ok(())
 }
 
 enum Failed {

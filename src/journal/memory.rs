@@ -89,6 +89,7 @@ impl Journal {
     /// held becomes a digest a person (`digests_due`). True if it was released.
     pub async fn tend(&self, settings: &policy::Settings, now: Timestamp) -> Result<bool, Error> {
         self.take_over_lost(now).await?;
+        self.set_right(settings.gather, now).await?;
         if self.breaker().await?.is_none() {
             return Ok(false);
         }
@@ -100,6 +101,12 @@ impl Journal {
             return Ok(false);
         }
         let below_since = breaker(&mut tx).await?.unwrap_or(now);
+        if below_since > now {
+            // The clock was set back: the hour begins now.
+            keep(&mut tx, BREAKER, &now, now).await?;
+            tx.commit().await?;
+            return Ok(false);
+        }
         if now.duration_since(below_since) < RELEASE_AFTER {
             return Ok(false);
         }

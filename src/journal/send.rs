@@ -19,6 +19,9 @@ const AFTER_DOUBT: SignedDuration = SignedDuration::from_mins(1);
 /// An attempt that is heard of no more is another daemon's to take over after this (PostgreSQL).
 const LEASE: SignedDuration = SignedDuration::from_mins(30);
 
+/// Longer than any wait of ours but `policy.gather`: the last one of the retry table is eight hours.
+const FARTHEST: SignedDuration = SignedDuration::from_hours(24);
+
 /// A row that may be claimed: due, and no earlier row of the same person still open.
 const FREE: &str = "o.state = 'due' AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.person = o.person AND p.id < o.id \
                     AND p.state IN ('due', 'attempting', 'body_started'))";
@@ -153,6 +156,26 @@ impl Journal {
         take_over(&mut tx, until, now).await?;
         if let Some(paused) = channel(&mut tx).await? {
             pause(&mut tx, &Paused { until: now, ..paused }, now).await?;
+        }
+        tx.commit().await
+    }
+
+    /// A clock that was ahead and was set right leaves times in the far future: what no wait of ours
+    /// could have put there falls due now.
+    pub(super) async fn set_right(&self, gather: SignedDuration, now: Timestamp) -> Result<(), Error> {
+        let farthest = now.checked_add(FARTHEST.max(gather.saturating_mul(2))).unwrap_or(Timestamp::MAX);
+        let sql = "SELECT COUNT(*) AS n FROM outbox WHERE state = 'due' AND next_attempt > $1";
+        let mut tx = self.database.read().await?;
+        let rows = tx.number(sql, values![farthest]).await?;
+        if rows == 0 && channel(&mut tx).await?.is_none_or(|it| it.until <= farthest) {
+            return Ok(());
+        }
+        drop(tx);
+        let mut tx = self.database.write().await?;
+        let sql = "UPDATE outbox SET next_attempt = $2 WHERE state = 'due' AND next_attempt > $1";
+        tx.execute(sql, values![farthest, now]).await?;
+        if let Some(paused) = channel(&mut tx).await?.filter(|it| it.until > farthest) {
+            pause(&mut tx, &Paused { until: now, since: paused.since.min(now), ..paused }, now).await?;
         }
         tx.commit().await
     }

@@ -24,6 +24,7 @@ mod lifecycle;
 mod load;
 mod mixed_mailboxes;
 mod oauth;
+mod operations;
 mod outage;
 mod peer;
 mod review;

@@ -176,15 +176,20 @@ impl Daemon {
 
     /// Starts it.
     pub(crate) fn spawn(config: &Config) -> Self {
-        Self::spawn_with(config, &[])
+        Self::spawn_with(config, &[], &[])
+    }
+
+    /// Starts it through another program, such as `setpriv` with its options, and with variables.
+    pub(crate) fn spawn_through(config: &Config, program: &[&str], environment: &[(&str, String)]) -> Self {
+        Self::spawn_with(config, program, environment)
     }
 
     /// Starts it under a watchdog that wants to hear of it so often.
     pub(crate) fn spawn_watched(config: &Config, watchdog: Duration) -> Self {
-        Self::spawn_with(config, &[("WATCHDOG_USEC", watchdog.as_micros().to_string())])
+        Self::spawn_with(config, &[], &[("WATCHDOG_USEC", watchdog.as_micros().to_string())])
     }
 
-    fn spawn_with(config: &Config, environment: &[(&str, String)]) -> Self {
+    fn spawn_with(config: &Config, through: &[&str], environment: &[(&str, String)]) -> Self {
         let socket = config.path("notify");
         let _ = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).expect("our own directory");
@@ -200,7 +205,10 @@ impl Daemon {
         });
         let log = config.path("daemon.log");
         let sink = File::options().create(true).append(true).open(&log).expect("our own directory");
-        let mut command = command(PROGRAM);
+        let mut command = command(through.first().unwrap_or(&PROGRAM));
+        if !through.is_empty() {
+            command.args(&through[1..]).arg(PROGRAM);
+        }
         command.arg("run").arg("--config").arg(config.file());
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.env("NOTIFY_SOCKET", &socket).env("NO_COLOR", "1").env_remove("JOURNAL_STREAM");

@@ -118,6 +118,14 @@ impl Dovecot {
         assert!(compiled.is_ok_and(|it| it.success()), "sievec takes {}", script.display());
     }
 
+    /// Its certificate is replaced by the one of `authority`; takes effect when it is started again.
+    pub(crate) fn replace_certificate(&self, authority: &Authority) {
+        for (from, to) in [(&authority.certificate, &self.authority.certificate), (&authority.key, &self.authority.key)]
+        {
+            std::fs::copy(from, to).expect("our own directory");
+        }
+    }
+
     /// Where Postfix asks for passwords.
     pub(crate) fn sasl_socket(&self) -> PathBuf {
         self.scratch.path().join("run/sasl")

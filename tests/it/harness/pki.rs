@@ -20,6 +20,11 @@ pub(crate) struct Authority {
 impl Authority {
     /// Makes one; the files lie in `scratch` and begin with `name`.
     pub(crate) fn new(scratch: &Scratch, name: &str) -> Self {
+        Self::until(scratch, name, 4096)
+    }
+
+    /// Makes one whose server certificate ends with this year.
+    pub(crate) fn until(scratch: &Scratch, name: &str, year: i32) -> Self {
         let ca_key = KeyPair::generate().expect("a key");
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -27,7 +32,8 @@ impl Authority {
         let ca_pem = ca.self_signed(&ca_key).expect("a CA").pem();
         let key = KeyPair::generate().expect("a key");
         let names = vec![address().to_string(), "localhost".to_owned()];
-        let server = CertificateParams::new(names).expect("sound names");
+        let mut server = CertificateParams::new(names).expect("sound names");
+        server.not_after = rcgen::date_time_ymd(year, 12, 31);
         let issuer = Issuer::new(ca, ca_key);
         let pem = server.signed_by(&key, &issuer).expect("a certificate").pem();
         let key = key.serialize_pem();
