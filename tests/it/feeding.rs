@@ -26,12 +26,12 @@ pub(crate) fn tell_the_three(server: SocketAddr, author: &Maildir, journal: impl
     send_mail(server, CHEN, &[&born_here.to], &born_here.text());
     let outside = Letter::new("chen", "nobody@example.org", "outside");
     let mut bounce = Bounce::of(&outside);
-    bounce.reporting_mta = "mx.example.org".to_owned();
+    "mx.example.org".clone_into(&mut bounce.reporting_mta);
     send_mail(server, "", &[CHEN], &bounce.text());
     let mut forged = Letter::new("chen", "victim@example.org", "forged");
     forged.message_id = format!("<forged.{}@bot.example>", std::process::id());
     let mut bounce = Bounce::of(&forged);
-    bounce.reporting_mta = "mx.example.org".to_owned();
+    "mx.example.org".clone_into(&mut bounce.reporting_mta);
     // Nothing in its original was written by a server of ours.
     send_mail(server, "", &[CHEN], &bounce.text().replace("mail.corp.example.cn", "bot.example"));
 

@@ -190,7 +190,9 @@ fn twenty_mixed_mailboxes_under_faults_lose_nothing_and_repeat_nothing() {
         let count = accounts.len();
         letters.push(accounts[letters.len() % count].receive());
         if begun.elapsed() > duration / turns * turn {
-            accounts.iter().for_each(|it| it.turn(turn));
+            for account in &accounts {
+                account.turn(turn);
+            }
             turn += 1;
         }
         let _ = pause.recv_timeout(Duration::from_millis(200));
