@@ -122,13 +122,6 @@ impl Maildir {
         })
     }
 
-    /// The file whose text holds these words.
-    pub(crate) fn file_with(&self, words: &str) -> Option<PathBuf> {
-        let dirs = ["new", "cur"].iter().filter_map(|sub| std::fs::read_dir(self.path.join(sub)).ok());
-        let mut files = dirs.flatten().flatten().map(|it| it.path());
-        files.find(|it| std::fs::read(it).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(words)))
-    }
-
     /// The explanations in it.
     pub(crate) fn explanations(&self) -> Vec<StoredMail> {
         self.mails().into_iter().filter(StoredMail::is_explanation).collect()
