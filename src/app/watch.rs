@@ -222,6 +222,8 @@ pub(super) async fn work_off(
                 Err(error) => {
                     suspects.add(found);
                     if error.session_lives() {
+                        let key = found.reference.key.as_str();
+                        tracing::warn!(mailbox = settings.name, folder, key, %error, "a message was not given; tried again later");
                         refused.push((found, error));
                         continue;
                     }

@@ -4,8 +4,9 @@
 //! Nothing is changed: mailboxes are opened for reading, the way out is tried as far as RCPT to
 //! our own address; only `--probe` sends a message. Exit 0 if all is well, 69 if a server or the
 //! journal is out of order, 75 if the probe did not come back in time, 78 if the configuration,
-//! the rules or the texts are wrong.
+//! the rules or the texts are wrong. `--dns` looks at our names alone.
 
+mod dns;
 mod machine;
 mod probe;
 mod servers;
@@ -26,6 +27,10 @@ use crate::{
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Only SPF, DKIM, DMARC, PTR and blocklists of our domains and sending addresses, with the
+    /// records to publish.
+    #[arg(long)]
+    dns: bool,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -61,6 +66,12 @@ struct Line<'a> {
     detail: &'a str,
     /// What to do about it.
     remedy: Option<&'a str>,
+    /// The look-ups that it rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<&'a str>,
+    /// The records to publish, one a line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<&'a str>,
 }
 
 /// Prints the lines as they become known, and keeps the worst exit code.
@@ -73,16 +84,16 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn fine(&mut self, check: &str, detail: &str) {
-        self.line(&Line { check, result: Outcome::Fine, detail, remedy: None });
+        self.line(&Line { check, result: Outcome::Fine, detail, remedy: None, asked: None, record: None });
     }
 
     fn warning(&mut self, check: &str, detail: &str, remedy: Option<&str>) {
-        self.line(&Line { check, result: Outcome::Warning, detail, remedy });
+        self.line(&Line { check, result: Outcome::Warning, detail, remedy, asked: None, record: None });
     }
 
     fn failed(&mut self, check: &str, detail: &str, remedy: Option<&str>, exit: Exit) {
         self.exit = self.exit.max(exit);
-        self.line(&Line { check, result: Outcome::Failed, detail, remedy });
+        self.line(&Line { check, result: Outcome::Failed, detail, remedy, asked: None, record: None });
     }
 
     /// A text that may hold its remedy behind `hint:`, as our errors do.
@@ -114,6 +125,13 @@ impl Report<'_> {
         if let Some(remedy) = line.remedy {
             writeln!(self.terminal.out(), "{:30}→ {}", "", printable(remedy))?;
         }
+        for record in line.record.iter().flat_map(|it| it.lines()) {
+            writeln!(self.terminal.out(), "{:32}{}", "", printable(record))?;
+        }
+        if let Some(asked) = line.asked {
+            let asked = self.terminal.dim(&format!("asked {}", printable(asked))).into_owned();
+            writeln!(self.terminal.out(), "{:30}{asked}", "")?;
+        }
         self.terminal.flush()
     }
 }
@@ -124,6 +142,10 @@ pub(super) fn run(path: &Path, args: &Args, terminal: &mut Terminal) -> Result<E
     match config::load(path, Secrets::Read) {
         Err(error) => configuration_error(&mut report, &error),
         Ok(config) => {
+            if args.dns {
+                super::block_on(dns::all(&mut report, &config))?;
+                return finish(report);
+            }
             configuration(&mut report, &config);
             knowledge(&mut report, &config);
             machine::all(&mut report, &config);
@@ -135,6 +157,10 @@ pub(super) fn run(path: &Path, args: &Args, terminal: &mut Terminal) -> Result<E
             })?;
         }
     }
+    finish(report)
+}
+
+fn finish(report: Report<'_>) -> Result<Exit, Failure> {
     match report.broken {
         Some(error) => Err(error.into()),
         None => Ok(report.exit),

@@ -1,9 +1,9 @@
 //! `explain PATH`: the explanation that the author of one bounced message would get.
 //!
-//! Nothing is looked up, recorded or sent, and no configuration is used: what only the company
-//! knows (helpdesk, sender) is left out.
+//! Nothing is recorded or sent, and without `--evidence` nothing is looked up and no configuration
+//! used: what only the company knows (helpdesk, sender) is left out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use jiff::{Timestamp, tz::TimeZone};
@@ -11,6 +11,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{
     Exit, Failure, Terminal,
     diagnose::{Knowledge, country, read_one},
+    evidence_arguments::EvidenceArgs,
     languages,
 };
 use crate::{
@@ -37,6 +38,8 @@ pub(super) struct Args {
     /// Where our side stands (ISO 3166, such as CN); else told from the author's domain.
     #[arg(long, value_name = "CC", value_parser = country)]
     home_country: Option<String>,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -48,7 +51,7 @@ enum For {
     Admin,
 }
 
-pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(config: &Path, args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let unreadable = |error: String| Failure::new(Exit::UnreadableData, format!("{}: {error}", args.path.display()));
     let bytes = read_one(&args.path).map_err(unreadable)?;
     let knowledge = Knowledge::embedded()?;
@@ -62,7 +65,11 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
             }
         },
     };
-    let findings = knowledge.findings(&bounce, args.home_country.as_deref());
+    let country = args.home_country.as_deref();
+    let findings = match args.evidence.start(config)? {
+        Some(evidence) => evidence.findings(knowledge.catalogue(), &bounce, country),
+        None => knowledge.findings(&bounce, country),
+    };
     let languages = args.lang.clone().unwrap_or_else(|| vec![language_of(&bounce)]);
     let now = Timestamp::now();
     let plan = reply::preview_plan(&bounce, languages, now);

@@ -8,6 +8,7 @@ mod anonymise;
 mod check;
 mod demo;
 pub mod diagnose;
+mod evidence_arguments;
 mod exit;
 mod explain;
 mod ingest;
@@ -137,8 +138,8 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Init(args) => init::run(&cli.config, args, terminal),
         Command::Run(args) => run::run(&cli.config, args),
         Command::Check(args) => check::run(&cli.config, args, terminal),
-        Command::Diagnose(args) => diagnose::run(args, terminal),
-        Command::Explain(args) => explain::run(args, terminal),
+        Command::Diagnose(args) => diagnose::run(&cli.config, args, terminal),
+        Command::Explain(args) => explain::run(&cli.config, args, terminal),
         Command::Ingest => ingest::run(&cli.config),
         Command::Journal(args) => journal::run(cli, args, terminal),
         Command::Rules(args) => rule_arguments::run(cli, args, terminal),

@@ -26,6 +26,7 @@ pub use self::{
     error::{ConfigError, Problem},
     oauth2::endpoint as url,
     overlay::{RULES, overlay},
+    sections::name_server,
     values::{domain, duration, host as host_name},
 };
 use self::{file::File, reader::Reader};

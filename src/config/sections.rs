@@ -272,7 +272,7 @@ fn evidence(reader: &mut Reader<'_>, file: &File) -> evidence::Settings {
         budget: reader
             .value("evidence.budget", &it.budget, values::positive_duration)
             .unwrap_or(std::time::Duration::from_secs(5)),
-        resolvers: reader.list("evidence.resolvers", it.resolvers.as_deref(), resolver),
+        resolvers: reader.list("evidence.resolvers", it.resolvers.as_deref(), name_server),
         blocklists: reader.list("evidence.blocklists", it.blocklists.as_deref(), name),
         sending_ips: reader.list("evidence.sending_ips", it.sending_ips.as_deref(), |text| {
             text.parse::<IpAddr>().map_err(|_| format!("`{text}` is not an IP address"))
@@ -283,8 +283,11 @@ fn evidence(reader: &mut Reader<'_>, file: &File) -> evidence::Settings {
     }
 }
 
-/// `IP:port`; the port may be left out.
-fn resolver(text: &str) -> Result<SocketAddr, String> {
+/// A name server: `IP:port`; the port may be left out.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn name_server(text: &str) -> Result<SocketAddr, String> {
     let alone = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
     alone
         .or_else(|_| text.parse())

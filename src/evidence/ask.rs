@@ -37,8 +37,8 @@ pub struct Side<'a> {
 /// whose connection another's server noted in a Received field (RFC 5321 §4.4).
 #[must_use]
 pub fn sending_hosts(settings: &Settings, our_domains: &[&str], bounce: &Bounce) -> Vec<SendingHost> {
-    let received = bounce.original.iter().flat_map(|it| &it.received);
-    let learned = received.filter_map(|line| handed_over(line, settings, our_domains)).next();
+    let mut received = bounce.original.iter().flat_map(|it| &it.received);
+    let learned = received.find_map(|line| handed_over(line, settings, our_domains));
     let configured = settings.sending_ips.iter().map(|ip| SendingHost { ip: *ip, helo: None });
     let mut hosts: Vec<SendingHost> = configured.collect();
     if let Some(learned) = learned {

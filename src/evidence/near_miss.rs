@@ -93,7 +93,11 @@ fn names_no_exchanger(finding: &Finding) -> bool {
             reading::is_null_mx(records) || finding.diagnosis.cause.as_str() == "no_mail_host"
         }
         Some(Answer::NoRecord | Answer::NoSuchName) => true,
-        Some(Answer::Unavailable(_)) | None => finding.diagnosis.family == Family::Domain,
+        // What cannot be a name in the DNS is a mistake whatever the servers said.
+        Some(Answer::Unavailable(_)) | None => {
+            finding.diagnosis.family == Family::Domain
+                || names::askable(finding.report.final_recipient.domain()).is_err()
+        }
     }
 }
 
@@ -185,8 +189,8 @@ fn cost(written: &str, right: &str) -> Option<(u32, bool)> {
         (0..4, _) if written.len() == right.len() && sorted(written) != sorted(right) => 0,
         (0..4, _) => SLIP,
         (4..6, true) => ONE_ERROR,
-        (4..6, false) | (6..8, true) => 2 * SLIP,
-        (6.., false) | (8.., true) => 2 * ONE_ERROR,
+        (4..6, false) | (6.., true) => 2 * SLIP,
+        (6.., false) => 2 * ONE_ERROR,
     };
     (cost <= FARTHEST).then_some((cost, cost <= allowed))
 }

@@ -198,7 +198,6 @@ pub(super) fn mail_hosts(group: &[Observation]) -> MailHosts {
     let none = further().all(|it| it.answer.is_absent());
     match mx.map(|it| &it.answer) {
         Some(Answer::NoSuchName) => MailHosts::Missing,
-        Some(Answer::Unavailable(_)) | None => MailHosts::Unknown,
         Some(Answer::Found(records)) if is_null_mx(records) => MailHosts::NullMx,
         Some(Answer::Found(records)) => {
             let asked: BTreeSet<&str> = further().filter_map(|it| it.question.split(' ').next()).collect();
@@ -207,7 +206,7 @@ pub(super) fn mail_hosts(group: &[Observation]) -> MailHosts {
         Some(Answer::NoRecord) if some => MailHosts::AddressOnly,
         // A and AAAA.
         Some(Answer::NoRecord) if none && further().count() == 2 => MailHosts::NoHost,
-        Some(Answer::NoRecord) => MailHosts::Unknown,
+        Some(Answer::NoRecord | Answer::Unavailable(_)) | None => MailHosts::Unknown,
     }
 }
 

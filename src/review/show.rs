@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bounce::{Bounce, Recognition},
-    evidence::{Answer, Finding},
+    evidence::{Answer, Finding, Observation},
     journal::{Story, StoryReply},
     mail::mime::{Mail, Part},
     policy::{Decision, ReplyPlan},
@@ -133,16 +133,7 @@ impl Page<'_> {
             self.line("  rivals", &diagnosis.rivals.join(", "));
         }
         for seen in &it.observations {
-            let answer = match &seen.answer {
-                Answer::Found(records) => records.join(", "),
-                Answer::NoRecord => "no such record".to_owned(),
-                Answer::NoSuchName => "no such name".to_owned(),
-                Answer::Unavailable(why) => format!("could not be asked: {why}"),
-            };
-            self.line(
-                "  checked",
-                &format!("{}: {answer} ({}, {} ms, {})", seen.question, seen.resolver, seen.ms, name(&seen.verdict)),
-            );
+            self.line("  checked", &observation_words(seen));
         }
     }
 
@@ -179,6 +170,19 @@ fn marked(said: &str, words: &str, mark: &impl Fn(&str) -> String) -> String {
         Some((said.get(..at)?, said.get(at..end)?, said.get(end..)?))
     });
     parts.map_or_else(|| said.to_owned(), |(before, words, after)| format!("{before}{}{after}", mark(words)))
+}
+
+/// One look-up with its answer, as one line.
+#[must_use]
+pub fn observation_words(seen: &Observation) -> String {
+    let answer = match &seen.answer {
+        Answer::Found(records) => records.join(", "),
+        Answer::NoRecord => "no such record".to_owned(),
+        Answer::NoSuchName => "no such name".to_owned(),
+        Answer::Unavailable(why) => format!("could not be asked: {why}"),
+    };
+    let (check, verdict) = (seen.check.replace('_', " "), name(&seen.verdict));
+    format!("{check}: {}: {answer} ({}, {} ms, {verdict})", seen.question, seen.resolver, seen.ms)
 }
 
 /// An enum's name as in JSON; with its value, where it has one.

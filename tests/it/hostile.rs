@@ -239,25 +239,3 @@ fn many_bounces_at_once_reach_a_person_at_most_as_often_as_the_limit_says() {
     assert!((3..=4).contains(&to_chen), "the limit, and one digest at most: {to_chen}");
     assert_eq!(desk.journal().matches("rate_limited_person").count(), 5);
 }
-
-#[test]
-fn a_message_that_the_server_will_not_give_is_left_alone_and_all_others_are_explained() {
-    use std::os::unix::fs::PermissionsExt as _;
-    if !servers_here(&["dovecot"]) {
-        return;
-    }
-    let mut desk = Desk::open();
-    desk.config.set("alerts.to", "it@admin.example").set("language", "en");
-    let before = desk.bounce("chen", "before");
-    desk.bounce("chen", "locked");
-    let locked = desk.inbox().file_with("locked.").expect("it was put there");
-    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0)).expect("root may");
-    let mut daemon = Daemon::start(&desk.config);
-    desk.wait_explained(&before);
-    let after = desk.all_dealt_with();
-    wait_for("the alert", || desk.out.accepted().iter().any(|it| it.to == ["it@admin.example"]).then_some(()));
-    assert!(daemon.is_running());
-    assert_eq!(desk.journal().lines().count(), 3, "{}", desk.journal());
-    let answered: Vec<String> = desk.answered().into_iter().filter(|it| !it.is_empty()).collect();
-    assert_eq!(answered, [before.message_id, after.message_id]);
-}

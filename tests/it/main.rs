@@ -5,6 +5,10 @@
 mod alerts;
 mod cli;
 mod corpus;
+mod dns;
+mod dns_check;
+mod dns_explained;
+mod dns_typing;
 mod durable;
 mod explained;
 mod fake_imap;

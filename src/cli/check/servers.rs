@@ -38,7 +38,7 @@ async fn names(report: &mut Report<'_>, config: &Config) {
             report.warning("dns", "the resolver answers for names that do not exist", Some(remedy));
         }
         let about = |it: &&Observation| it.check == "mx" || it.check == "address";
-        let Some(last) = seen.observed.iter().flat_map(|it| &it.observations).filter(about).next_back() else {
+        let Some(last) = seen.observed.iter().flat_map(|it| &it.observations).rfind(about) else {
             continue;
         };
         let check = format!("dns {domain}");

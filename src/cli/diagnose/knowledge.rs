@@ -30,6 +30,12 @@ impl Knowledge {
         Self { catalogue }
     }
 
+    /// The rules.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// What a message is. A fault of ours in reading one message is that message's, not the run's.
     #[must_use]
     pub fn recognise(&self, bytes: &[u8]) -> Recognition {

@@ -7,6 +7,7 @@ use super::knowledge::fails;
 use crate::{
     bounce::{Action, Bounce, Original, RecipientReport, Recognition, WhyNot},
     diagnosis::{Acts, Confidence, Diagnosis},
+    evidence::{Finding, Observation},
     mail::{EnhancedStatusCode, Mailbox, ReplyCode, ReversePath},
 };
 
@@ -29,6 +30,15 @@ pub struct Line {
     pub bounces: Vec<RecipientLine>,
     /// The message that bounced.
     pub original: Option<OriginalLine>,
+}
+
+/// What was found out about the recipients of one report, in its order.
+#[derive(Debug)]
+pub enum Found {
+    /// From the report alone.
+    Diagnosed(Vec<Diagnosis>),
+    /// With what was looked up.
+    Checked(Vec<Finding>),
 }
 
 /// A path that could not be read.
@@ -101,6 +111,9 @@ pub struct RecipientLine {
     pub rule: Option<String>,
     /// The words that decided.
     pub matched: Option<String>,
+    /// What was looked up, with `--evidence`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Vec<Observation>>,
 }
 
 /// The message that bounced.
@@ -121,13 +134,8 @@ pub struct OriginalLine {
 }
 
 impl Line {
-    /// Puts what was recognised and diagnosed into one line. `diagnose` is asked for each
-    /// recipient that failed or is delayed.
-    pub fn new(
-        source: String,
-        recognition: Recognition,
-        diagnose: impl Fn(&Bounce, &RecipientReport) -> Diagnosis,
-    ) -> Self {
+    /// Puts what was recognised and diagnosed into one line.
+    pub fn new(source: String, recognition: Recognition, diagnose: impl Fn(&Bounce) -> Found) -> Self {
         match recognition {
             Recognition::Bounce(bounce) => Self::of_bounce(source, bounce.kind().into(), bounce, diagnose),
             Recognition::NotABounce(it) => {
@@ -155,21 +163,25 @@ impl Line {
         }
     }
 
-    fn of_bounce(
-        source: String,
-        kind: Kind,
-        bounce: Bounce,
-        diagnose: impl Fn(&Bounce, &RecipientReport) -> Diagnosis,
-    ) -> Self {
-        let bounces = bounce
+    fn of_bounce(source: String, kind: Kind, bounce: Bounce, diagnose: impl Fn(&Bounce) -> Found) -> Self {
+        let found: Vec<(Diagnosis, Option<Vec<Observation>>)> = match diagnose(&bounce) {
+            Found::Diagnosed(all) => all.into_iter().map(|it| (it, None)).collect(),
+            Found::Checked(all) => all.into_iter().map(|it| (it.diagnosis, Some(it.observations))).collect(),
+        };
+        let bounces: Vec<RecipientLine> = bounce
             .recipients
             .iter()
-            .map(|report| RecipientLine::new(report, fails(report).then(|| diagnose(&bounce, report))));
+            .zip(found)
+            .map(|(report, (diagnosis, evidence))| {
+                let diagnosis = fails(report).then_some(diagnosis);
+                RecipientLine { evidence, ..RecipientLine::new(report, diagnosis) }
+            })
+            .collect();
         Self {
             source,
             kind,
             not_a_bounce_because: None,
-            bounces: bounces.collect(),
+            bounces,
             forwarded_by: bounce.forwarded_by,
             reporting_mta: bounce.reporting_mta,
             format: Some(bounce.format),
@@ -198,6 +210,7 @@ impl RecipientLine {
             confidence: None,
             rule: None,
             matched: None,
+            evidence: None,
         };
         if let Some(it) = diagnosis {
             line.cause = Some(it.cause.as_str().to_owned());

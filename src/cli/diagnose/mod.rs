@@ -1,4 +1,4 @@
-//! `diagnose PATH…`: why messages bounced, without configuration or network.
+//! `diagnose PATH…`: why messages bounced, without configuration or network unless `--evidence`.
 //!
 //! All cores work, one message each; results are printed in the order of the paths as soon as
 //! they are known. What is read ahead is bounded, and a reader who goes away ends the work.
@@ -20,9 +20,12 @@ use std::{
 pub use self::knowledge::Knowledge;
 use self::{
     inputs::Input,
-    line::{ErrorLine, Line},
+    line::{ErrorLine, Found, Line},
 };
-use super::{Exit, Failure, Format, Terminal};
+use super::{
+    Exit, Failure, Format, Terminal,
+    evidence_arguments::{Evidence, EvidenceArgs},
+};
 
 /// Arguments of `diagnose`.
 #[derive(Debug, clap::Args)]
@@ -37,6 +40,8 @@ pub struct Args {
     /// Where our side stands (ISO 3166, such as CN); else told from the author's domain.
     #[arg(long, value_name = "CC", value_parser = country)]
     home_country: Option<String>,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -83,18 +88,19 @@ const READ_AHEAD: usize = 256;
 /// A MIME tree of the allowed depth fits (`crates.md` M1).
 const STACK: usize = 8 * 1024 * 1024;
 
-pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(config: &Path, args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (jobs, queue) = sync_channel::<(Input, Sender<Outcome>)>(READ_AHEAD);
     let queue = Mutex::new(queue);
     let (order, results) = sync_channel::<(String, Receiver<Outcome>)>(READ_AHEAD);
     let knowledge = Knowledge::embedded()?;
-    let (args_ref, queue, knowledge) = (args, &queue, &knowledge);
+    let evidence = args.evidence.start(config)?;
+    let (args_ref, queue, knowledge, evidence) = (args, &queue, &knowledge, evidence.as_ref());
     thread::scope(|scope| {
         for _ in 0..workers {
             thread::Builder::new()
                 .stack_size(STACK)
-                .spawn_scoped(scope, move || work(args_ref, knowledge, queue))
+                .spawn_scoped(scope, move || work(args_ref, knowledge, evidence, queue))
                 .map_err(|error| Failure::new(Exit::Fault, format!("cannot start a thread: {error}")))?;
         }
         scope.spawn(move || enumerate(args_ref, &jobs, &order));
@@ -114,13 +120,22 @@ fn enumerate(
     });
 }
 
-fn work(args: &Args, knowledge: &Knowledge, queue: &Mutex<Receiver<(Input, Sender<Outcome>)>>) {
+fn work(
+    args: &Args,
+    knowledge: &Knowledge,
+    evidence: Option<&Evidence>,
+    queue: &Mutex<Receiver<(Input, Sender<Outcome>)>>,
+) {
+    let country = args.home_country.as_deref();
     loop {
         let job = queue.lock().map(|queue| queue.recv());
         let Ok(Ok((Input { source, content }, done))) = job else { return };
         let outcome = match content.read() {
-            Ok(bytes) => Ok(Line::new(source, knowledge.recognise(&bytes), |bounce, report| {
-                knowledge.diagnose(bounce, report, args.home_country.as_deref())
+            Ok(bytes) => Ok(Line::new(source, knowledge.recognise(&bytes), |bounce| match evidence {
+                Some(evidence) => Found::Checked(evidence.findings(knowledge.catalogue(), bounce, country)),
+                None => Found::Diagnosed(
+                    bounce.recipients.iter().map(|report| knowledge.diagnose(bounce, report, country)).collect(),
+                ),
             })),
             Err(error) => Err(ErrorLine { source, error }),
         };

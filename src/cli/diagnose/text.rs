@@ -7,7 +7,7 @@ use crate::{
     bounce::WhyNot,
     cli::Terminal,
     diagnosis::{Acts, Confidence},
-    review::printable,
+    review::{observation_words, printable},
 };
 
 /// Prints one message's diagnosis, an empty line behind it.
@@ -56,6 +56,9 @@ fn print_recipient(it: &RecipientLine, terminal: &mut Terminal) -> io::Result<()
         let shown = format!("    {}", printable(diagnostic));
         let shown = terminal.dim(&shown).into_owned();
         writeln!(terminal.out(), "{shown}")?;
+    }
+    for seen in it.evidence.iter().flatten() {
+        writeln!(terminal.out(), "    checked {}", printable(&observation_words(seen)))?;
     }
     if let Some(rule) = &it.rule {
         let shown = format!("    rule {rule}");

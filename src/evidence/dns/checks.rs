@@ -136,9 +136,10 @@ impl Asking<'_> {
             if let [record] = &spf.records[..] {
                 spf.flattened = spf::flattened(&ascii, record, &known);
             }
-            txt.answer = match spf.records.is_empty() {
-                true => Answer::NoRecord,
-                false => Answer::Found(spf.records.iter().cloned().chain(reading::spf_summary(&spf, ip)).collect()),
+            txt.answer = if spf.records.is_empty() {
+                Answer::NoRecord
+            } else {
+                Answer::Found(spf.records.iter().cloned().chain(reading::spf_summary(&spf, ip)).collect())
             };
         }
         seen.push(txt);

@@ -26,8 +26,17 @@ pub struct Resolver {
     lookups: Arc<Lookups>,
     budget: Duration,
     control: Option<SocketAddr>,
-    /// Whether names that cannot exist are answered (`design.md` §8.15); `None`: not yet asked.
-    lying: Arc<Mutex<Option<Option<Observation>>>>,
+    honesty: Arc<Mutex<Honesty>>,
+}
+
+/// Whether the resolver answers for names that cannot exist (`design.md` §8.15).
+#[derive(Debug, Default)]
+enum Honesty {
+    /// Not yet asked, or it did not answer.
+    #[default]
+    Unknown,
+    Honest,
+    Lies(Observation),
 }
 
 /// What came of all requests about one bounce.
@@ -50,7 +59,7 @@ impl Resolver {
             lookups: Arc::new(Lookups::new(settings)?),
             budget: settings.budget,
             control: settings.probe_control,
-            lying: Arc::default(),
+            honesty: Arc::default(),
         })
     }
 
@@ -68,20 +77,28 @@ impl Resolver {
 
     /// Whether the resolver answers for a name that cannot exist; asked until it is known.
     async fn lies(&self, asking: &Asking<'_>) -> Option<Observation> {
-        let Ok(mut known) = tokio::time::timeout_at(asking.deadline, self.lying.lock()).await else { return None };
-        if let Some(known) = &*known {
-            return known.clone();
+        let mut known = tokio::time::timeout_at(asking.deadline, self.honesty.lock()).await.ok()?;
+        match &*known {
+            Honesty::Unknown => {}
+            Honesty::Honest => return None,
+            Honesty::Lies(seen) => return Some(seen.clone()),
         }
         // A name below a domain that is reserved for never existing (RFC 6761 §6.4) would be
         // answered locally; a long name below `com` is what such resolvers catch.
         let name = format!("wb-{:032x}.com", random());
         let seen = asking.question("resolver", &name, &name, Kind::A).await;
         match seen.answer {
-            Answer::Found(_) => *known = Some(Some(Observation { verdict: Verdict::Neutral, ..seen })),
-            Answer::NoRecord | Answer::NoSuchName => *known = Some(None),
-            Answer::Unavailable(_) => return None,
+            Answer::Found(_) => {
+                let seen = Observation { verdict: Verdict::Neutral, ..seen };
+                *known = Honesty::Lies(seen.clone());
+                Some(seen)
+            }
+            Answer::NoRecord | Answer::NoSuchName => {
+                *known = Honesty::Honest;
+                None
+            }
+            Answer::Unavailable(_) => None,
         }
-        known.clone().flatten()
     }
 }
 
@@ -126,7 +143,7 @@ mod tests {
         };
         let resolver = Resolver::new(&settings).expect("loopback resolver");
         // Whether the resolver lies is asked of it in any case.
-        *resolver.lying.lock().await = Some(None);
+        *resolver.honesty.lock().await = Honesty::Honest;
         let ip = "10.1.2.3".parse().expect("an address");
         let mut requests: Vec<EvidenceRequest> =
             ["localhost", &"a.b.c".repeat(100), &"x".repeat(300), "10.1.2.3", "[203.0.113.9]", "\u{0}.com"]

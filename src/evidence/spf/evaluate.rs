@@ -319,9 +319,8 @@ impl Run<'_> {
         let value = match letter.to_ascii_lowercase() {
             's' => format!("postmaster@{}", self.sender),
             'l' => "postmaster".to_owned(),
-            'o' => self.sender.to_owned(),
+            'o' | 'h' => self.sender.to_owned(),
             'd' => domain.to_owned(),
-            'h' => self.sender.to_owned(),
             'p' => "unknown".to_owned(),
             'v' => if self.ip.is_ipv4() { "in-addr" } else { "ip6" }.to_owned(),
             'i' => match self.ip {

@@ -8,7 +8,9 @@ mod company;
 mod daemon;
 mod desk;
 mod dovecot;
+mod knot;
 mod mailbox;
+mod name_server;
 mod pki;
 pub(crate) mod postfix;
 mod postgres;
@@ -31,7 +33,9 @@ pub(crate) use self::{
     daemon::{Config, Daemon, Outcome, run},
     desk::Desk,
     dovecot::{Dovecot, MASTER, MASTER_PASSWORD, PASSWORD},
+    knot::Knot,
     mailbox::{Maildir, StoredMail},
+    name_server::{Manner, NameServer},
     pki::Authority,
     postfix::Postfix,
     postgres::Postgres,

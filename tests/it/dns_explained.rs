@@ -1,0 +1,192 @@
+//! What of the evidence a reader gets to see: each check with each of its outcomes, asked of a
+//! real name server.
+
+use std::{fmt::Write as _, time::Duration};
+
+use jiff::{Timestamp, tz::TimeZone};
+use regex::Regex;
+use tokio::runtime::Runtime;
+use whybounced::{
+    app::Checked,
+    bounce::Recognition,
+    diagnosis::{Catalogue, Home},
+    evidence::{Settings, dns::Resolver},
+    mail::{Language, Mailbox},
+    reply::{self, Audience, Texts},
+};
+
+use crate::{
+    dns::timed_out,
+    harness::{Bounce, Knot, Letter, Manner, NameServer, run, servers_here},
+};
+
+/// The company with everything in order, and with nothing so.
+const GOOD: &str = "\
+corp.example.cn. MX 10 mail.corp.example.cn.\n\
+mail.corp.example.cn. A 203.0.113.8\n\
+corp.example.cn. TXT \"v=spf1 ip4:203.0.113.8 -all\"\n\
+s1._domainkey.corp.example.cn. TXT \"v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQ\"\n\
+_dmarc.corp.example.cn. TXT \"v=DMARC1; p=none\"\n\
+8.113.0.203.in-addr.arpa. PTR mail.corp.example.cn.\n";
+const BAD: &str = "\
+corp.example.cn. MX 10 mail.corp.example.cn.\n\
+mail.corp.example.cn. A 203.0.113.9\n\
+corp.example.cn. TXT \"v=spf1 ip4:203.0.113.9 -all\"\n\
+8.113.0.203.bl.example. A 127.0.0.2\n\
+8.113.0.203.refusing.example. A 127.255.255.254\n";
+const WORLD: &str = "\
+ok.example. MX 10 mx.ok.example.\nmx.ok.example. A 198.51.100.25\n\
+plain.example. A 198.51.100.26\nnull.example. MX 0 .\nempty.example. TXT \"nothing\"\n\
+alias.example. CNAME ok.example.\n";
+
+/// Asks this server, also about our own side.
+fn settings(knot: &Knot) -> Settings {
+    Settings {
+        resolvers: vec![knot.address],
+        budget: Duration::from_secs(30),
+        sending_ips: vec!["203.0.113.8".parse().expect("an address")],
+        dkim_selectors: vec!["s1".to_owned()],
+        blocklists: vec!["bl.example".to_owned(), "refusing.example".to_owned()],
+        ..Settings::default()
+    }
+}
+
+/// The lines of an explanation that tell what was checked, made the same on every run.
+fn checked(explanation: &str) -> String {
+    let kept = explanation.lines().map(str::trim).filter(|it| it.starts_with("Looked up") || it.starts_with("查过（"));
+    let mut text = kept.collect::<Vec<_>>().join("\n");
+    for (pattern, instead) in [
+        (r"127\.\d+\.\d+\.\d+:\d+", "NAMESERVER"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d", "TIME"),
+        (r"\d\d:\d\d", "TIME"),
+    ] {
+        text = Regex::new(pattern).expect("a pattern").replace_all(&text, instead).into_owned();
+    }
+    text
+}
+
+/// Who asks and explains, loaded once.
+struct Desk {
+    catalogue: Catalogue,
+    texts: Texts,
+    runtime: Runtime,
+}
+
+impl Desk {
+    fn open() -> Self {
+        let catalogue = Catalogue::embedded().expect("it ships");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { catalogue, texts: Texts::embedded(), runtime }
+    }
+
+    /// The evidence in the administrator's explanation, and in the author's in both languages.
+    #[track_caller]
+    fn explained(&self, settings: &Settings, mail: &str) -> String {
+        let Recognition::Bounce(bounce) = whybounced::bounce::recognise(mail.as_bytes()) else { panic!("{mail}") };
+        let resolver = Resolver::new(settings).expect("a resolver");
+        let domains = ["corp.example.cn".to_owned()];
+        let checked_by = Checked { catalogue: &self.catalogue, resolver: Some(&resolver), settings, domains: &domains };
+        let findings = self.runtime.block_on(checked_by.findings(&bounce, Home::MainlandChina));
+        let cause = findings[0].diagnosis.cause.as_str().to_owned();
+        let mut all = format!("cause: {cause}\n");
+        let cases = [(bounce.clone(), findings)];
+        let readers = [
+            ("admin", Audience::Administrator, Language::en()),
+            ("author", Audience::Author, Language::en()),
+            ("author", Audience::Author, Language::zh_cn()),
+        ];
+        for (reader, audience, language) in readers {
+            let now = Timestamp::now();
+            let tag = language.as_str().to_owned();
+            let plan = reply::preview_plan(&bounce, vec![language], now);
+            let text = reply::render_parts(&self.texts, &company(), &plan, &cases, audience, now).text;
+            let _ = writeln!(all, "[{reader}, {tag}]\n{}", checked(&text));
+        }
+        all
+    }
+}
+
+fn company() -> reply::Settings {
+    reply::Settings {
+        from: Mailbox::parse("why@corp.example.cn").expect("an address"),
+        from_name: None,
+        reply_to: None,
+        company: None,
+        helpdesk: None,
+        timezone: TimeZone::UTC,
+        administrator_is_told: false,
+    }
+}
+
+fn refused(status: &'static str, diagnostic: &str) -> String {
+    let mut letter = Letter::new("chen", "wang@ok.example", "refused");
+    letter.more = "Received: from mail.corp.example.cn (mail.corp.example.cn [203.0.113.8])\n by mx.ok.example (Postfix) with ESMTP id 7\n for <wang@ok.example>\n".to_owned();
+    let mut bounce = Bounce::of(&letter);
+    bounce.status = status;
+    bounce.diagnostic = diagnostic.to_owned();
+    bounce.text()
+}
+
+#[test]
+fn checks_of_the_recipients_domain() {
+    if !servers_here(&["knotd"]) {
+        return;
+    }
+    let knot = Knot::start(WORLD);
+    let settings = settings(&knot);
+    let desk = Desk::open();
+    let mut all = String::new();
+    for to in [
+        "wang@ok.example",
+        "wang@alias.example",
+        "wang@plain.example",
+        "wang@empty.example",
+        "wang@null.example",
+        "wang@none.example",
+        "wang@gmial.com",
+        "wang@broken.example",
+    ] {
+        let _ = writeln!(all, "######## {to}\n{}", desk.explained(&settings, &timed_out(to)));
+    }
+    insta::assert_snapshot!("checks_of_the_recipients_domain", all);
+}
+
+#[test]
+fn checks_of_our_own_side() {
+    if !servers_here(&["knotd"]) {
+        return;
+    }
+    let desk = Desk::open();
+    let mut all = String::new();
+    for (state, zone) in [("in order", GOOD), ("out of order", BAD)] {
+        let knot = Knot::start(zone);
+        let settings = settings(&knot);
+        for (charge, mail) in [
+            (
+                "listed",
+                refused("5.7.1", "554 5.7.1 Service unavailable; Client host [203.0.113.8] blocked using bl.example"),
+            ),
+            ("no name", refused("5.7.25", "550 5.7.25 Client host rejected: cannot find your hostname, [203.0.113.8]")),
+            ("not authenticated", refused("5.7.23", "550 5.7.23 SPF validation failed")),
+        ] {
+            let _ = writeln!(all, "######## {state}, {charge}\n{}", desk.explained(&settings, &mail));
+        }
+    }
+    insta::assert_snapshot!("checks_of_our_own_side", all);
+}
+
+#[test]
+fn an_explanation_without_answers_says_so() {
+    let server = NameServer::start(Manner::Lame);
+    let mail = timed_out("wang@ok.example");
+    let address = server.address.to_string();
+    for language in ["en", "zh-CN"] {
+        let done = run(
+            &["explain", "--evidence", "--resolver", &address, "--config", "/none", "--lang", language, "-"],
+            mail.as_bytes(),
+        );
+        let told =
+            if language == "en" { "no answer about ok.example" } else { "域名 ok.example 这次没有查到结果" };
+        assert!(done.stdout.contains(told), "{}", done.stdout);
+    }
+}
