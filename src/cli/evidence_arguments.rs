@@ -17,7 +17,7 @@ use crate::{
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct EvidenceArgs {
-    /// Look up what can be looked up; [evidence] of the configuration is used, if there is one.
+    /// Look up what can be looked up; `[evidence]` of the configuration is used, if there is one.
     #[arg(long)]
     evidence: bool,
     /// Ask this name server instead; may be repeated.

@@ -32,7 +32,7 @@ pub(crate) fn timed_out(to: &str) -> String {
     let letter = Letter::new("chen", to, "evidence");
     let mut bounce = Bounce::of(&letter);
     bounce.status = "4.4.1";
-    bounce.diagnostic = "connect to mx.buyer.example[198.51.100.25]:25: Connection timed out".to_owned();
+    "connect to mx.buyer.example[198.51.100.25]:25: Connection timed out".clone_into(&mut bounce.diagnostic);
     bounce.text()
 }
 
@@ -56,7 +56,10 @@ pub(crate) fn diagnosed(mails: &[String], server: SocketAddr) -> Vec<Value> {
 fn seen(recipient: &Value) -> Vec<String> {
     let all = recipient["evidence"].as_array().expect("a list");
     all.iter()
-        .map(|it| format!("{}: {}", it["check"].as_str().unwrap(), it["answer"]["result"].as_str().unwrap()))
+        .map(|it| {
+            let words = |it: &Value| it.as_str().expect("words").to_owned();
+            format!("{}: {}", words(&it["check"]), words(&it["answer"]["result"]))
+        })
         .collect()
 }
 

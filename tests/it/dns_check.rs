@@ -20,10 +20,8 @@ fn bad() -> String {
          0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. TXT \"\"\n",
     );
     let includes: Vec<String> = (0..12).map(|it| format!("include:i{it}.example.net")).collect();
-    zone.push_str(&format!("fourth.example.cn. TXT \"v=spf1 {} -all\"\n", includes.join(" ")));
-    for it in 0..12 {
-        zone.push_str(&format!("i{it}.example.net. TXT \"v=spf1 ip4:198.51.100.{it} -all\"\n"));
-    }
+    zone.extend(["fourth.example.cn. TXT \"v=spf1 ", &includes.join(" "), " -all\"\n"]);
+    zone.extend((0..12).map(|it| format!("i{it}.example.net. TXT \"v=spf1 ip4:198.51.100.{it} -all\"\n")));
     zone
 }
 

@@ -120,10 +120,10 @@ fn company() -> reply::Settings {
 
 fn refused(status: &'static str, diagnostic: &str) -> String {
     let mut letter = Letter::new("chen", "wang@ok.example", "refused");
-    letter.more = "Received: from mail.corp.example.cn (mail.corp.example.cn [203.0.113.8])\n by mx.ok.example (Postfix) with ESMTP id 7\n for <wang@ok.example>\n".to_owned();
+    "Received: from mail.corp.example.cn (mail.corp.example.cn [203.0.113.8])\n by mx.ok.example (Postfix) with ESMTP id 7\n for <wang@ok.example>\n".clone_into(&mut letter.more);
     let mut bounce = Bounce::of(&letter);
     bounce.status = status;
-    bounce.diagnostic = diagnostic.to_owned();
+    diagnostic.clone_into(&mut bounce.diagnostic);
     bounce.text()
 }
 

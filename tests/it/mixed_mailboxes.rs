@@ -140,6 +140,14 @@ fn configure(config: &mut Config, number: usize, account: &Account, server: Sock
     }
 }
 
+fn times_explained(letters: &[Letter], out: &ScriptedSmtp) -> BTreeMap<String, usize> {
+    let mut times: BTreeMap<String, usize> = letters.iter().map(|it| (it.message_id.clone(), 0)).collect();
+    for mail in out.accepted() {
+        *times.entry(mail.header("In-Reply-To")).or_default() += 1;
+    }
+    times
+}
+
 #[test]
 fn twenty_mixed_mailboxes_under_faults_lose_nothing_and_repeat_nothing() {
     if !servers_here(&["dovecot"]) {
@@ -202,10 +210,7 @@ fn twenty_mixed_mailboxes_under_faults_lose_nothing_and_repeat_nothing() {
     daemon.signal("HUP");
     wait_longer("all explanations", || (out.accepted().len() >= letters.len()).then_some(()));
     let (elapsed, peak) = (begun.elapsed(), daemon.peak_memory());
-    let mut times: BTreeMap<String, usize> = letters.iter().map(|it| (it.message_id.clone(), 0)).collect();
-    for mail in out.accepted() {
-        *times.entry(mail.header("In-Reply-To")).or_default() += 1;
-    }
+    let times = times_explained(&letters, &out);
     let lost = times.values().filter(|it| **it == 0).count();
     let repeated = times.values().filter(|it| **it > 1).count();
     let connections: Vec<usize> = accounts.iter().map(Account::connections).collect();

@@ -93,5 +93,5 @@ fn exists(server: SocketAddr, name: &str) -> bool {
     query.extend([0, 0, 1, 0, 1]);
     let mut answer = [0; 512];
     socket.send_to(&query, server).is_ok()
-        && socket.recv_from(&mut answer).is_ok_and(|(length, _)| length > 12 && answer[3] & 15 == 0 && answer[7] > 0)
+        && socket.recv_from(&mut answer).is_ok_and(|(length, _)| length > 12 && answer[3] % 16 == 0 && answer[7] > 0)
 }

@@ -93,7 +93,7 @@ fn answer(manner: Manner, query: &[u8], end: usize) -> Option<Vec<u8>> {
             let socket = UdpSocket::bind((super::address(), 0)).ok()?;
             socket.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
             socket.send_to(query, server).ok()?;
-            let mut buffer = [0; 65535];
+            let mut buffer = vec![0; 65535];
             let length = socket.recv(&mut buffer).ok()?;
             Some(buffer[..length].to_vec())
         }
