@@ -17,7 +17,8 @@ fn open() -> Option<(Desk, Postgres)> {
         return None;
     };
     let mut desk = Desk::open().without_limits();
-    desk.config.set("journal.url", postgres.url("postgres"));
+    postgres.create_database("journal");
+    desk.config.set("journal.url", postgres.url("journal"));
     Some((desk, postgres))
 }
 
@@ -37,7 +38,7 @@ fn wait_explained(desk: &Desk, letter: &Letter) {
 }
 
 #[test]
-fn the_daemon_works_onpostgresql_and_goes_on_when_it_comes_back() {
+fn the_daemon_works_on_postgresql_and_goes_on_when_it_comes_back() {
     let Some((desk, mut postgres)) = open() else { return };
     let mut daemon = Daemon::start(&desk.config);
     let first = desk.bounce("chen", "first");
@@ -74,14 +75,14 @@ fn the_daemon_works_onpostgresql_and_goes_on_when_it_comes_back() {
 }
 
 #[test]
-fn two_daemons_on_onepostgresql_explain_each_bounce_once() {
+fn two_daemons_on_one_postgresql_explain_each_bounce_once() {
     let Some((desk, postgres)) = open() else { return };
     let mut other = Config::new();
     other.central(&desk.dovecot, BOUNCES).smtp(desk.out.address).set("mailbox.0.poll_interval", "1s");
     for limit in ["limit_person", "limit_total", "breaker"] {
         other.set(&format!("policy.{limit}"), "off");
     }
-    other.set("journal.url", postgres.url("postgres"));
+    other.set("journal.url", postgres.url("journal"));
     let mut one = Daemon::start(&desk.config);
     let mut two = Daemon::start(&other);
     let letters: Vec<Letter> =

@@ -10,7 +10,7 @@ use server::Postgres;
 
 /// A desk on an empty database.
 async fn empty(cluster: &Postgres, name: &str) -> Desk {
-    cluster.sql("postgres", &format!("CREATE DATABASE {name}"));
+    cluster.create_database(name);
     Desk::on(&cluster.url(name), None).await
 }
 

@@ -70,18 +70,16 @@ impl Postgres {
         }
     }
 
-    /// What `psql` answers, a row a line.
-    #[allow(dead_code, reason = "the library's own stories use it")]
-    pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+    /// A database of this name, empty.
+    pub(crate) fn create_database(&self, name: &str) {
         let mut psql = Command::new(self.programs.join("psql"));
-        psql.args(["-U", "whybounced", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql, "-h"]);
+        psql.args(["-U", "whybounced", "-Xq", "-d", "postgres", "-c", &format!("CREATE DATABASE {name}"), "-h"]);
         psql.arg(self.directory.path());
         if let Some(listen) = self.listen {
             psql.args(["-p", &listen.port().to_string()]);
         }
         let answer = psql.output().expect("psql runs");
-        assert!(answer.status.success(), "{sql}: {}", String::from_utf8_lossy(&answer.stderr));
-        String::from_utf8_lossy(&answer.stdout).trim_end().to_owned()
+        assert!(answer.status.success(), "{name}: {}", String::from_utf8_lossy(&answer.stderr));
     }
 
     fn data(&self) -> PathBuf {
