@@ -299,16 +299,5 @@ async fn doubt(tx: &mut Tx, id: i64, why: &str, next: Timestamp, now: Timestamp)
 }
 
 fn answer(stage: Stage, reply: &SmtpReply) -> String {
-    let stage = match stage {
-        Stage::Connect => "connect",
-        Stage::Tls => "TLS",
-        Stage::Greeting => "greeting",
-        Stage::Ehlo => "EHLO",
-        Stage::Auth => "AUTH",
-        Stage::Mail => "MAIL",
-        Stage::Rcpt => "RCPT",
-        Stage::Data => "DATA",
-        Stage::Dot => "final dot",
-    };
     format!("{stage}: {} {}", reply.code, reply.text)
 }

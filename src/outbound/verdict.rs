@@ -100,7 +100,7 @@ pub(super) fn delivery(endpoint: &Endpoint, pass: Pass) -> Delivery {
         } else {
             ""
         };
-        Delivery::ChannelRefused(stage, format!("{}: {}: {what}{hint}", endpoint.place(), name(stage)))
+        Delivery::ChannelRefused(stage, format!("{}: {stage}: {what}{hint}", endpoint.place()))
     };
     match pass {
         Pass::Accepted(reply) => Delivery::Accepted(reply),
@@ -119,20 +119,6 @@ pub(super) fn delivery(endpoint: &Endpoint, pass: Pass) -> Delivery {
                 Delivery::Rejected(stage, reply)
             }
         }
-    }
-}
-
-fn name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Connect => "connect",
-        Stage::Tls => "TLS",
-        Stage::Greeting => "greeting",
-        Stage::Ehlo => "EHLO",
-        Stage::Auth => "AUTH",
-        Stage::Mail => "MAIL",
-        Stage::Rcpt => "RCPT",
-        Stage::Data => "DATA",
-        Stage::Dot => "final dot",
     }
 }
 

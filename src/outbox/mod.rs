@@ -2,6 +2,8 @@
 //!
 //! Pure. `journal` keeps the rows, `outbound` makes the attempts; this module says what follows.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +105,22 @@ pub enum Stage {
     Data,
     /// The final dot.
     Dot,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connect",
+            Self::Tls => "TLS",
+            Self::Greeting => "greeting",
+            Self::Ehlo => "EHLO",
+            Self::Auth => "AUTH",
+            Self::Mail => "MAIL",
+            Self::Rcpt => "RCPT",
+            Self::Data => "DATA",
+            Self::Dot => "final dot",
+        })
+    }
 }
 
 /// What a server was found to take under `smtp.reverse_path = "auto"`; the journal keeps it.
