@@ -20,7 +20,7 @@ pub fn stats(stats: &Stats) -> String {
     let would = stats.would_answer;
     let _ = writeln!(
         text,
-        "\nWould be answered under policy.proof = none {}, plausible {}, verified {} (of what was looked for in Sent)",
+        "\nWould be answered under policy.proof = none {}, plausible {}, verified {}\n(of what was looked for in Sent)",
         would.none, would.plausible, would.verified
     );
     text

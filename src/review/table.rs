@@ -7,8 +7,11 @@ use comfy_table::{Cell, LineStyle, Table as Grid, TableStyle};
 
 /// Columns of a cell in the terminal; what is longer is cut.
 const CELL: usize = 48;
-/// No column is made narrower than this to fit.
-const NARROW: usize = 10;
+/// No column is made narrower than this to fit; one whose cells are all alike in length, as times
+/// are, is not made narrower at all.
+const NARROW: usize = 12;
+/// Columns of a date and time of day.
+const TIME: usize = 16;
 
 /// Rows under headings.
 #[derive(Clone, Debug, Default)]
@@ -40,20 +43,27 @@ impl Table {
     /// the last columns are left out.
     #[must_use]
     pub fn fit(&self, terminal: usize) -> String {
+        let cells =
+            |column: usize| self.rows.iter().filter_map(move |row| row.get(column)).map(|it| width(&printable(it)));
         let natural = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| width(&printable(cell)));
-            cells.chain(self.headings.get(column).map(|it| width(it))).max().unwrap_or(0).min(CELL)
+            let heading = self.headings.get(column).map(|it| width(it));
+            cells(column).chain(heading).max().unwrap_or(0).min(CELL)
         };
-        let mut widths: Vec<usize> = (0..self.headings.len()).map(natural).collect();
+        let least = |column: usize| {
+            let alike = cells(column).all(|it| Some(it) == cells(column).next());
+            natural(column).min(if alike { TIME } else { NARROW })
+        };
         // A blank stands on either side of a cell.
         let total = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * widths.len();
+        let mut columns = self.headings.len();
+        while columns > 1 && total(&(0..columns).map(least).collect::<Vec<_>>()) > terminal {
+            columns -= 1;
+        }
+        let mut widths: Vec<usize> = (0..columns).map(natural).collect();
         while total(&widths) > terminal {
-            let columns = widths.len();
-            match widths.iter_mut().max() {
-                Some(widest) if *widest > NARROW => *widest -= 1,
-                _ if columns > 1 => widths = (0..columns - 1).map(natural).collect(),
-                _ => break,
-            }
+            let slack = |(column, width): &(usize, &mut usize)| **width > least(*column);
+            let Some((_, widest)) = widths.iter_mut().enumerate().filter(slack).max_by_key(|it| *it.1) else { break };
+            *widest -= 1;
         }
         self.draw(&widths)
     }
@@ -61,7 +71,7 @@ impl Table {
     fn draw(&self, widths: &[usize]) -> String {
         let mut grid = Grid::new();
         grid.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
-        grid.set_header(self.headings.iter().zip(widths).map(|(heading, _)| Cell::new(heading)));
+        grid.set_header(self.headings.iter().zip(widths).map(|(heading, width)| Cell::new(cut(heading, *width))));
         for row in &self.rows {
             grid.add_row(row.iter().zip(widths).map(|(cell, width)| Cell::new(cut(&printable(cell), *width))));
         }
@@ -169,7 +179,8 @@ mod tests {
     fn a_table_fits_the_terminal_and_loses_its_last_columns_first() {
         let mut table = Table::new(&["id", "who", "why", "subject"]);
         table.row(["1".into(), "a@x.example".repeat(3), "user_unknown".into(), "关于订单的报价单".repeat(4)]);
-        for (terminal, headings) in [(200, 4), (60, 4), (40, 4), (38, 3), (20, 2), (12, 1)] {
+        table.row(["2".into(), "b@x.example".into(), "mailbox_full".into(), "报价单".into()]);
+        for (terminal, headings) in [(200, 4), (60, 4), (46, 4), (45, 3), (20, 2), (12, 1)] {
             let text = table.fit(terminal);
             assert!(
                 text.lines().all(|it| width(&it.trim_end().replace(['─', '…'], ".")) <= terminal),

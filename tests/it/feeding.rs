@@ -51,6 +51,7 @@ pub(crate) fn tell_the_three(server: SocketAddr, author: &Maildir, journal: impl
     expected.sort();
     assert_eq!(explained, expected, "each once: {}", journal());
     // All three were delivered to the author as ever.
+    wait_for("all five mails", || (author.mails().len() >= 5).then_some(()));
     assert_eq!(author.mails().len(), 5);
 }
 

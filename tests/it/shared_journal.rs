@@ -134,6 +134,8 @@ fn after_a_lost_journal_the_inbox_is_read_again_and_nothing_goes_out_under_anoth
     let mut daemon = Daemon::start(&desk.config);
     let new = desk.bounce("li", "new");
     desk.wait_explained(&new);
+    let again = 2 * letters.len() + 1;
+    wait_for("all others once more", || (desk.out.accepted().len() >= again).then_some(()));
     assert!(daemon.terminate().0.success());
     let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for mail in desk.out.accepted() {
