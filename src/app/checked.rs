@@ -14,6 +14,7 @@ use crate::{
         Verdict,
         dns::{Evidence, Resolver},
     },
+    journal::Journal,
     mail::Mailbox,
 };
 
@@ -31,6 +32,9 @@ pub struct Checked<'a> {
     pub settings: &'a Settings,
     /// Our domains; where none are configured, the author's counts as ours.
     pub domains: &'a [String],
+    /// Where the mail that was delivered is on record, and who is answered: nobody else's
+    /// addressees are proposed to them. `None`: the shipped list and our domains alone are.
+    pub delivered: Option<(&'a Journal, &'a Mailbox)>,
 }
 
 impl Checked<'_> {
@@ -65,16 +69,17 @@ impl Checked<'_> {
         let Evidence { observed, lies } = resolver.observe(&asked, Timestamp::now).await;
         let observed: HashMap<EvidenceRequest, Observed> =
             observed.into_iter().map(|it| (it.request.clone(), it)).collect();
-        let known = Acquaintances {
-            own_domains: domains.iter().map(|it| (*it).to_owned()).collect(),
-            ..Acquaintances::default()
-        };
+        let own_domains: Vec<String> = domains.iter().map(|it| (*it).to_owned()).collect();
         let mut findings = Vec::new();
         for ((report, diagnosis), wanted) in diagnosed.into_iter().zip(wanted) {
             let own = wanted.iter().filter_map(|it| observed.get(it)).flat_map(|it| it.observations.clone()).collect();
             let mut finding = evidence::weigh(report.clone(), diagnosis, own, lies.is_none());
             if matches!(finding.report.action, Action::Failed | Action::Delayed) {
-                evidence::suggest(&mut finding, &known, Timestamp::now());
+                // That a domain has no mail server may be one of the resolver's lies.
+                if lies.is_none() || finding.diagnosis.family != Family::Connection {
+                    let known = self.acquaintances(&finding, &own_domains).await;
+                    evidence::suggest(&mut finding, &known, Timestamp::now());
+                }
                 finding.observations.extend(self.whereabouts(&finding));
                 if !wanted.is_empty() {
                     finding.observations.extend(lies.clone());
@@ -83,6 +88,23 @@ impl Checked<'_> {
             findings.push(finding);
         }
         findings
+    }
+
+    /// What may be proposed instead of the failed address. What cannot be read is not proposed.
+    async fn acquaintances(&self, finding: &Finding, own_domains: &[String]) -> Acquaintances {
+        let mut known = Acquaintances { own_domains: own_domains.to_vec(), ..Acquaintances::default() };
+        let Some((journal, person)) = self.delivered else { return known };
+        match evidence::wanted(finding) {
+            Some(evidence::Wanted::Domains) => {
+                known.domains = journal.domains_delivered_to(Timestamp::now()).await.unwrap_or_default();
+            }
+            Some(evidence::Wanted::Addresses) => {
+                let domain = finding.report.final_recipient.domain();
+                known.addresses = journal.addresses_delivered_to(person, domain).await.unwrap_or_default();
+            }
+            None => {}
+        }
+        known
     }
 
     /// Where the far end of a connection that failed is registered, if the report names its address.

@@ -108,10 +108,11 @@ impl Engine {
         let content = journal::content_hash(&bytes);
         let recognition = bounce::recognise(&bytes);
         drop(bytes);
+        let person = policy::candidate(&self.config.policy, &role, &recognition).ok().map(|it| it.addressee);
         let findings = match &recognition {
-            Recognition::Bounce(bounce) => self.findings(bounce).await,
+            Recognition::Bounce(bounce) => self.findings(bounce, person.as_ref()).await,
             Recognition::NotABounce(other) => match &other.quoted {
-                Some(bounce) => self.findings(bounce).await,
+                Some(bounce) => self.findings(bounce, person.as_ref()).await,
                 None => Vec::new(),
             },
         };
@@ -184,7 +185,7 @@ impl Engine {
     }
 
     /// Diagnoses each recipient and weighs what the DNS says.
-    async fn findings(&self, bounce: &Bounce) -> Vec<Finding> {
+    async fn findings(&self, bounce: &Bounce, person: Option<&Mailbox>) -> Vec<Finding> {
         let author = bounce.original.as_ref().and_then(author_of);
         let home = home_of(author.map(Mailbox::domain), self.config.home_country.as_deref());
         let checked = Checked {
@@ -192,6 +193,7 @@ impl Engine {
             resolver: self.resolver.as_ref(),
             settings: &self.config.evidence,
             domains: &self.config.policy.domains,
+            delivered: person.map(|it| (&self.journal, it)),
         };
         checked.findings(bounce, home).await
     }

@@ -80,6 +80,8 @@ struct Report<'a> {
     format: Format,
     exit: Exit,
     broken: Option<io::Error>,
+    /// Whether a record to publish was shown.
+    published: bool,
 }
 
 impl Report<'_> {
@@ -121,24 +123,67 @@ impl Report<'_> {
             Outcome::Failed => ("FAILED", "31"),
         };
         let word = self.terminal.styled(word, colour).into_owned();
-        writeln!(self.terminal.out(), "{word}  {:<20}  {}", printable(line.check), printable(line.detail))?;
+        // What rests on look-ups has long names and records to paste: those stand on lines of
+        // their own and are never broken.
+        let tall = line.asked.is_some();
+        if tall {
+            writeln!(self.terminal.out(), "{word}  {}", printable(line.check))?;
+            self.wrapped(8, "", line.detail, false)?;
+        } else {
+            writeln!(self.terminal.out(), "{word}  {:<20}  {}", printable(line.check), printable(line.detail))?;
+        }
         if let Some(remedy) = line.remedy {
-            writeln!(self.terminal.out(), "{:30}→ {}", "", printable(remedy))?;
+            match tall {
+                true => self.wrapped(8, "→ ", remedy, false)?,
+                false => writeln!(self.terminal.out(), "{:30}→ {}", "", printable(remedy))?,
+            }
         }
         for record in line.record.iter().flat_map(|it| it.lines()) {
-            writeln!(self.terminal.out(), "{:32}{}", "", printable(record))?;
+            writeln!(self.terminal.out(), "{}", printable(record))?;
         }
         if let Some(asked) = line.asked {
-            let asked = self.terminal.dim(&format!("asked {}", printable(asked))).into_owned();
-            writeln!(self.terminal.out(), "{:30}{asked}", "")?;
+            self.wrapped(8, "asked ", asked, true)?;
         }
         self.terminal.flush()
     }
 }
 
+impl Report<'_> {
+    /// A paragraph in lines of 80 columns.
+    fn wrapped(&mut self, indent: usize, first: &str, text: &str, dim: bool) -> io::Result<()> {
+        let text = format!("{first}{}", printable(text));
+        let mut lines: Vec<String> = vec![String::new()];
+        for word in text.split(' ') {
+            let Some(last) = lines.last_mut() else { break };
+            if !last.is_empty() && indent + last.chars().count() + 1 + word.chars().count() > 80 {
+                lines.push(word.to_owned());
+            } else {
+                if !last.is_empty() {
+                    last.push(' ');
+                }
+                last.push_str(word);
+            }
+        }
+        for line in lines {
+            let line = if dim { self.terminal.dim(&line).into_owned() } else { line };
+            writeln!(self.terminal.out(), "{:indent$}{line}", "")?;
+        }
+        Ok(())
+    }
+
+    /// Words for a person, after the lines: not part of the JSON.
+    fn note(&mut self, text: &str) {
+        if self.format == Format::Json || self.broken.is_some() {
+            return;
+        }
+        let written = writeln!(self.terminal.out()).and_then(|()| self.wrapped(0, "", text, false));
+        self.broken = written.and_then(|()| self.terminal.flush()).err();
+    }
+}
+
 pub(super) fn run(path: &Path, args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     super::logging::start_if_asked()?;
-    let mut report = Report { terminal, format: args.format, exit: Exit::Fine, broken: None };
+    let mut report = Report { terminal, format: args.format, exit: Exit::Fine, broken: None, published: false };
     match config::load(path, Secrets::Read) {
         Err(error) => configuration_error(&mut report, &error),
         Ok(config) => {

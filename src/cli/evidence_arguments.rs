@@ -66,8 +66,13 @@ impl Evidence {
     pub(super) fn findings(&self, catalogue: &Catalogue, bounce: &Bounce, country: Option<&str>) -> Vec<Finding> {
         let author = bounce.original.as_ref().and_then(|it| it.from.as_ref());
         let home = home_of(author.map(Mailbox::domain), country.or(self.home_country.as_deref()));
-        let checked =
-            Checked { catalogue, resolver: Some(&self.resolver), settings: &self.settings, domains: &self.domains };
+        let checked = Checked {
+            catalogue,
+            resolver: Some(&self.resolver),
+            settings: &self.settings,
+            domains: &self.domains,
+            delivered: None,
+        };
         self.runtime.block_on(checked.findings(bounce, home))
     }
 }

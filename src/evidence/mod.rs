@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use ask::{SendingHost, Side, requests, sending_hosts};
 pub use names::reverse_name;
-pub use near_miss::{Acquaintances, suggest};
+pub use near_miss::{Acquaintances, Wanted, suggest, wanted};
 pub use reading::{Dkim, Dmarc, Helo, Listing, MailHosts, Observed, Port25, Reading, Reverse, Spf};
 pub use weigh::weigh;
 
@@ -112,7 +112,7 @@ impl Answer {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Agrees with the diagnosis.
+    /// Agrees with the diagnosis, or has made it.
     Confirms,
     /// Speaks against it.
     Contradicts,

@@ -48,8 +48,8 @@ pub fn suggest(finding: &mut Finding, known: &Acquaintances, at: Timestamp) {
         at,
         ms: 0,
     };
-    match finding.diagnosis.family {
-        Family::Domain | Family::Connection if names_no_exchanger(finding) => {
+    match wanted(finding) {
+        Some(Wanted::Domains) => {
             let domain = failed.domain();
             let proposal = domain_like(domain, known);
             let (answer, resolver) = match proposal {
@@ -60,16 +60,38 @@ pub fn suggest(finding: &mut Finding, known: &Acquaintances, at: Timestamp) {
             let question = format!("known domains like {domain}");
             finding.observations.push(observation("near_miss", domain, question, answer, resolver));
         }
-        Family::Address if !known.addresses.is_empty() => {
+        Some(Wanted::Addresses) if !known.addresses.is_empty() => {
             let question = format!("own addressees like {failed}");
             let answer = address_like(failed, &known.addresses)
                 .map_or(Answer::NoRecord, |found| Answer::Found(vec![found.to_string()]));
             let subject = failed.to_string();
             finding.observations.push(observation("near_miss_address", &subject, question, answer, "sent mail"));
         }
-        Family::Domain
-        | Family::Connection
-        | Family::Address
+        Some(Wanted::Addresses) | None => {}
+    }
+}
+
+/// What a failed address is to be compared with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wanted {
+    /// Known domains: nothing is known to take mail for its own.
+    Domains,
+    /// Known local parts of its domain: the domain is right, the mailbox is not there.
+    Addresses,
+}
+
+/// What to compare with, if an error in typing can be the cause at all.
+#[must_use]
+pub fn wanted(finding: &Finding) -> Option<Wanted> {
+    let cannot_be_asked = || names::askable(finding.report.final_recipient.domain()).is_err();
+    match finding.diagnosis.family {
+        Family::Domain | Family::Connection => names_no_exchanger(finding).then_some(Wanted::Domains),
+        // Malformed as it stands: what follows the @ is no name at all.
+        Family::Address if finding.diagnosis.cause.as_str() == "address_syntax" && cannot_be_asked() => {
+            Some(Wanted::Domains)
+        }
+        Family::Address if finding.diagnosis.cause.as_str() == "user_unknown" => Some(Wanted::Addresses),
+        Family::Address
         | Family::Mailbox
         | Family::Size
         | Family::Refused
@@ -79,7 +101,7 @@ pub fn suggest(finding: &mut Finding, known: &Acquaintances, at: Timestamp) {
         | Family::Throttled
         | Family::System
         | Family::Submission
-        | Family::Unknown => {}
+        | Family::Unknown => None,
     }
 }
 

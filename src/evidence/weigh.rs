@@ -98,9 +98,10 @@ fn mail_hosts(diagnosis: &mut Diagnosis, hosts: MailHosts) -> Verdict {
         diagnosis.confidence = Confidence::Certain;
         return Verdict::Confirms;
     }
+    // The diagnosis is now what was seen.
     change(diagnosis, cause, Family::Domain, acts, Confidence::Certain);
     diagnosis.permanent = Some(true);
-    Verdict::Contradicts
+    Verdict::Confirms
 }
 
 fn reverse(diagnosis: &mut Diagnosis, reverse: &Reverse) -> Verdict {

@@ -17,6 +17,7 @@
 
 mod columns;
 mod database;
+mod delivered;
 mod error;
 mod follow;
 mod history;

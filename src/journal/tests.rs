@@ -213,6 +213,7 @@ macro_rules! with_stories {
             any_words_find_a_bounce_in_any_script_until_it_is_forgotten
             a_review_sees_the_whole_and_what_people_do_is_kept
             the_last_week_of_a_domain_is_counted_by_mail_and_person
+            only_sound_receipts_make_acquaintances
         }
     };
 }
@@ -228,6 +229,7 @@ macro_rules! on_sqlite {
 
 with_stories!(on_sqlite;);
 
+mod delivered;
 mod notices;
 mod postgres;
 mod sqlite;

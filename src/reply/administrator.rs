@@ -3,6 +3,7 @@
 
 use super::{
     author,
+    below::is_null_mx,
     facts::Case,
     frame::Frame,
     markup::Block,
@@ -13,12 +14,15 @@ use super::{
 use crate::{
     bounce::Bounce,
     diagnosis::Confidence,
-    evidence::{Answer, Finding, Verdict},
+    evidence::{Answer, Finding, Observation, Verdict},
 };
 
 /// The particulars, in this order; an empty one is left out.
 const FACTS: &[&str] =
     &["admin fact recipient", "admin fact times", "admin fact diagnosis", "admin fact week", "admin fact ids"];
+
+/// Look-ups that are shown.
+const MOST_CHECKS: usize = 20;
 
 /// Causes told at length; the rest are the same few causes again.
 const MOST_CAUSES: usize = 5;
@@ -108,25 +112,49 @@ fn facts(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Fact> {
         .filter(|it| !it.is_empty())
         .map(|it| Fact { label: String::new(), runs: page::run(it) })
         .collect();
-    for it in case.finding.observations.iter().take(20) {
-        let answer = match &it.answer {
-            Answer::Found(records) => safe::line(&records.join("; "), 300),
-            Answer::NoRecord => line("answer no record"),
-            Answer::NoSuchName => line("answer no such name"),
-            Answer::Unavailable(why) => format!("{} ({})", line("answer unavailable"), safe::line(why, 80)),
-        };
-        let mark = match it.verdict {
-            Verdict::Confirms => "✓ ",
-            Verdict::Contradicts => "✗ ",
-            Verdict::Neutral => "",
-        };
-        let at = frame.with_offset(it.at);
-        let question = safe::line(&it.question, 200);
-        let label = frame.label("admin checked", &case.conditions, &case.facts.clone().with_value(&at));
-        facts.push(Fact {
-            label,
-            runs: page::run(format!("{question} → {mark}{answer} ({})", safe::line(&it.resolver, 60))),
-        });
+    let mut seen: Vec<String> = Vec::new();
+    for it in &case.finding.observations {
+        let line = looked_up(frame, case, it);
+        if seen.len() < MOST_CHECKS && !seen.contains(&line) {
+            let at = frame.with_offset(it.at);
+            let label = frame.label("admin checked", &case.conditions, &case.facts.clone().with_value(&at));
+            facts.push(Fact { label, runs: page::run(line.clone()) });
+            seen.push(line);
+        }
     }
     facts
+}
+
+/// One look-up: what for, the question, the answer, what it means, and who gave it.
+fn looked_up(frame: &Frame<'_>, case: &Case<'_>, it: &Observation) -> String {
+    let with = |name: &str, value: &str| frame.line(name, &case.conditions, &case.facts.clone().with_value(value));
+    let result = match &it.answer {
+        Answer::Found(records) if is_null_mx(it) => ("null", records.join("; ")),
+        Answer::Found(records) if it.check == "registry" => {
+            (if records.iter().any(|it| it.starts_with("inside")) { "inside" } else { "outside" }, String::new())
+        }
+        Answer::Found(records) => ("found", records.join("; ")),
+        Answer::NoRecord => ("no record", String::new()),
+        Answer::NoSuchName => ("no such name", String::new()),
+        Answer::Unavailable(why) => ("unavailable", why.clone()),
+    };
+    let (result, value) = (result.0, safe::line(&result.1, 300));
+    let check = it.check.replace('_', " ");
+    let own = with(&format!("answer {check} {result}"), &value);
+    let answer = if own.is_empty() { with(&format!("answer {result}"), &value) } else { own };
+    let verdict = match it.verdict {
+        Verdict::Confirms => with("verdict confirms", ""),
+        Verdict::Contradicts => with("verdict contradicts", ""),
+        Verdict::Neutral => String::new(),
+    };
+    // What is no question to a name server is put into words.
+    let asked = if matches!(it.check.as_str(), "near_miss" | "near_miss_address" | "registry") {
+        &it.subject
+    } else {
+        &it.question
+    };
+    let question = safe::line(asked, 200);
+    let named = with(&format!("check {check}"), &question);
+    let named = if named.is_empty() { question } else { named };
+    format!("{named} → {answer}{verdict} ({})", safe::line(&it.resolver, 60))
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     diagnosis::{Confidence, Family},
-    evidence::Answer,
+    evidence::{Answer, Observation, Verdict},
 };
 
 /// The three stations, and where the mail stopped.
@@ -81,25 +81,46 @@ pub(super) fn add(
     }
 }
 
+/// Whether the domain says that it takes no mail (RFC 7505 §3).
+pub(super) fn is_null_mx(it: &Observation) -> bool {
+    let is_root = |record: &String| record.split_whitespace().next_back() == Some(".");
+    matches!(&it.answer, Answer::Found(records) if it.check == "mx" && matches!(&records[..], [only] if is_root(only)))
+}
+
 /// What was looked up, as sentences; checks that a salesperson has no word for are left out.
 fn checked(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Fact> {
     let mut sentences: Vec<String> = Vec::new();
     let mut at = None;
-    for it in &case.finding.observations {
-        let result = match &it.answer {
-            Answer::Found(_) => "found",
-            Answer::NoRecord => "no record",
-            Answer::NoSuchName => "no such name",
-            Answer::Unavailable(_) => "unavailable",
+    let listed = |it: &Observation| it.check == "blocklist" && matches!(it.answer, Answer::Found(_));
+    let is_listed = case.finding.observations.iter().any(listed);
+    // What a lying resolver says is not told as a fact.
+    let lies = case.finding.observations.iter().any(|it| it.check == "resolver");
+    for it in case.finding.observations.iter().filter(|it| !lies || it.resolver == "catalogue") {
+        // One list is enough: that another does not name us consoles nobody.
+        if it.check == "blocklist" && is_listed && !listed(it) {
+            continue;
+        }
+        let result =
+            match &it.answer {
+                Answer::Found(_) if is_null_mx(it) => "null",
+                Answer::Found(records) if it.check == "registry" => {
+                    if records.iter().any(|it| it.starts_with("inside")) { "inside" } else { "outside" }
+                }
+                Answer::Found(_) => "found",
+                Answer::NoRecord => "no record",
+                Answer::NoSuchName => "no such name",
+                Answer::Unavailable(_) => "unavailable",
+            };
+        // Our own names: a salesperson is told whether they are in order, not what they are.
+        let verdict = match it.verdict {
+            Verdict::Confirms => "wrong",
+            Verdict::Contradicts => "in order",
+            Verdict::Neutral => "neutral",
         };
-        let null_mx = matches!(&it.answer, Answer::Found(records) if it.check == "mx" && matches!(&records[..], [only] if only.ends_with(" .") || only == "."));
-        let name = if null_mx {
-            "checked mx null".to_owned()
-        } else {
-            format!("checked {} {result}", it.check.replace('_', " "))
-        };
+        let check = it.check.replace('_', " ");
         let facts = case.facts.clone().with_value(&safe::line(&it.subject, 100));
-        let sentence = frame.line(&name, &case.conditions, &facts);
+        let say = |how: &str| frame.line(&format!("checked {check} {how}"), &case.conditions, &facts);
+        let sentence = Some(say(result)).filter(|it| !it.is_empty()).unwrap_or_else(|| say(verdict));
         if !sentence.is_empty() && !sentences.contains(&sentence) {
             at = at.or(Some(it.at));
             sentences.push(sentence);

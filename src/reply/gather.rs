@@ -58,13 +58,17 @@ impl<'a> Frame<'a> {
         self.add_times(&mut facts, &mut holding, bounce, finding);
         self.add_reputation(&mut facts, &mut holding, finding);
         let domain = report.final_recipient.domain();
-        facts.suggestion =
-            finding.observations.iter().find(|it| it.check == "near_miss").and_then(|it| match &it.answer {
+        let proposed = |check: &str| {
+            let one = finding.observations.iter().find(|it| it.check == check)?;
+            match &one.answer {
                 Answer::Found(names) => names.first().map(|it| safe::line(it, 255)),
                 Answer::NoRecord | Answer::NoSuchName | Answer::Unavailable(_) => None,
-            });
+            }
+        };
+        let local = safe::line(report.final_recipient.local(), 64);
+        facts.suggestion = proposed("near_miss").or_else(|| proposed("near_miss_address"));
         facts.suggested_address =
-            facts.suggestion.as_ref().map(|it| format!("{}@{it}", safe::line(report.final_recipient.local(), 64)));
+            facts.suggestion.as_ref().map(|it| if it.contains('@') { it.clone() } else { format!("{local}@{it}") });
         holding.set("suggestion", facts.suggestion.is_some());
         let verified = self.plan.grounds.iter().any(|it| matches!(it, Ground::JournalKnows | Ground::FoundInSent));
         holding.set("verified", verified);

@@ -90,6 +90,14 @@ impl fmt::Debug for Texts {
 }
 
 impl Texts {
+    /// Where the operator of a blocklist, named by its zone, takes wishes for removal.
+    #[must_use]
+    pub fn removal_page(&self, zone: &str) -> Option<&str> {
+        let zone = zone.to_ascii_lowercase();
+        let known = self.knowledge.blocklist.iter().find(|it| it.marks.iter().any(|mark| zone.contains(mark.as_str())));
+        known.map(|it| it.link.as_str())
+    }
+
     /// What ships with the program.
     #[must_use]
     pub fn embedded() -> Self {

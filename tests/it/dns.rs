@@ -36,6 +36,26 @@ pub(crate) fn timed_out(to: &str) -> String {
     bounce.text()
 }
 
+/// A company whose chen has a receipt for mail to zhang.san@buyer.example; and a bounce of chen's
+/// next, in which two letters are swapped.
+pub(crate) fn delivered() -> (Config, String) {
+    let mut config = Config::new();
+    let maildir = config.path("Maildir");
+    for folder in ["cur", "new", "tmp"] {
+        std::fs::create_dir_all(maildir.join(folder)).expect("our own directory");
+    }
+    let mut receipt = Bounce::of(&Letter::new("chen", "zhang.san@buyer.example", "first"));
+    (receipt.action, receipt.status) = ("delivered", "2.1.5");
+    "250 2.1.5 Delivered".clone_into(&mut receipt.diagnostic);
+    std::fs::write(maildir.join("new/1.1.host"), receipt.text()).expect("our own directory");
+    let out = config.path("out").display().to_string();
+    config.set("mailbox.0.name", "local").set("mailbox.0.maildir", maildir.display().to_string());
+    config.set("smtp.from", "why@corp.example.cn").set("smtp.directory", out);
+    let done = config.run(&["run", "--once"]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    (config, Bounce::of(&Letter::new("chen", "zhang.sna@buyer.example", "second")).text())
+}
+
 /// The one recipient of each mail in `diagnose --evidence`, asking this server.
 #[track_caller]
 pub(crate) fn diagnosed(mails: &[String], server: SocketAddr) -> Vec<Value> {
@@ -234,6 +254,30 @@ fn evidence_is_kept_with_the_bounce() {
     // Weighed again from the journal it comes to the same.
     let again = config.run(&["replay"]);
     assert!(again.stdout.contains("0 differ"), "{}", again.stdout);
+}
+
+#[test]
+fn what_a_person_wrote_to_before_is_proposed_to_that_person_and_asked_of_nobody() {
+    let server = NameServer::start(Manner::Lame);
+    let (mut config, chens) = delivered();
+    config.set("evidence.enabled", true).set("evidence.resolvers", vec![server.address.to_string()]);
+    let lis = Bounce::of(&Letter::new("li", "zhang.sna@buyer.example", "third")).text();
+    for (number, mail) in [(2, chens), (3, lis)] {
+        std::fs::write(config.path(&format!("Maildir/new/{number}.1.host")), mail).expect("our own directory");
+    }
+    let done = config.run(&["run", "--once"]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    let rows = config.run(&["journal", "list", "--format", "json"]).json();
+    let told = |author: &str| {
+        let row = rows.iter().find(|it| it["person"] == author && it["cause"] == "user_unknown");
+        let row = row.unwrap_or_else(|| panic!("{author} is not in {rows:#?}"));
+        config.run(&["journal", "show", &row["id"].to_string()]).stdout
+    };
+    let (chen, li) = (told("chen@corp.example.cn"), told("li@corp.example.cn"));
+    assert!(chen.contains("您以前发给 zhang.san@buyer.example 的邮件是送到了的"), "{chen}");
+    assert!(!li.contains("zhang.san"), "{li}");
+    let asked = server.asked();
+    assert!(!asked.is_empty() && asked.iter().all(|it| !it.contains("zhang")), "{asked:?}");
 }
 
 #[test]

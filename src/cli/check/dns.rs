@@ -19,10 +19,18 @@ use crate::{
         spf::{self, SpfResult},
     },
     journal::{Access, Filter, Journal},
+    reply::Texts,
 };
 
 /// Bounces of the journal in which our sending address is looked for.
 const BOUNCES: u32 = 100;
+
+/// For whoever has never published a record.
+const HOW_TO_PUBLISH: &str = "The lines at the margin are the records: name, type, value. In your DNS provider's form, \
+    the host is what stands before your own domain in the name (for the domain itself: @), and the value goes without \
+    its quotation marks; where it has several pairs, they are one value. A TXT record that begins with the same word \
+    (v=spf1, v=DMARC1) is replaced, not joined by a second. PTR records cannot be published there: whoever gave you the \
+    address sets them. When the old records have expired (often an hour), run this again.";
 
 /// What is said of one check.
 struct Say<'a> {
@@ -44,6 +52,7 @@ impl Say<'_> {
     }
 
     fn line(&self, report: &mut Report<'_>, result: Outcome, detail: &str, remedy: Option<&str>, record: Option<&str>) {
+        report.published |= record.is_some();
         let asked = self.asked();
         let asked = Some(asked.as_str()).filter(|it| !it.is_empty());
         report.line(&Line { check: &self.check, result, detail, remedy, asked, record });
@@ -88,6 +97,7 @@ pub(super) async fn all(report: &mut Report<'_>, config: &Config) {
     let ips: Vec<IpAddr> = hosts.iter().map(|it| it.ip).collect();
     let mut lies_told = false;
     let mut names = Vec::new();
+    let texts = Texts::embedded();
     for domain in &config.policy.domains {
         let mut requests = vec![EvidenceRequest::MailHosts(domain.clone()), EvidenceRequest::Dmarc(domain.clone())];
         let of_spf = |ip| EvidenceRequest::Spf { domain: domain.clone(), ip };
@@ -109,6 +119,7 @@ pub(super) async fn all(report: &mut Report<'_>, config: &Config) {
             report.warning(&format!("dkim {domain}"), "the selectors are not known", Some(remedy));
         }
     }
+    let mut given = Vec::new();
     for host in &hosts {
         let mut requests = vec![EvidenceRequest::Reverse(host.ip)];
         requests.extend(host.helo.clone().map(|name| EvidenceRequest::Helo { name, ip: host.ip }));
@@ -118,12 +129,11 @@ pub(super) async fn all(report: &mut Report<'_>, config: &Config) {
         for it in &seen.observed {
             match &it.reading {
                 Reading::Reverse(reverse) => {
-                    // The name to publish: a mail host of ours, best one that leads here already.
-                    let name = publishable(&resolver, host, &names, config).await;
-                    of_reverse(report, host.ip, reverse, it, &name);
+                    let name = publishable(&resolver, host, &names, config, &mut given).await;
+                    of_reverse(report, host.ip, reverse, it, &name, &config.policy.domains);
                 }
                 Reading::Helo(helo) => of_helo(report, host, *helo, it),
-                Reading::Blocklist(listing) => of_list(report, host.ip, listing, it),
+                Reading::Blocklist(listing) => of_list(report, host.ip, listing, it, &texts),
                 _ => {}
             }
         }
@@ -131,6 +141,9 @@ pub(super) async fn all(report: &mut Report<'_>, config: &Config) {
     if config.evidence.blocklists.is_empty() && !hosts.is_empty() {
         let remedy = "name zones in evidence.blocklists whose terms allow you to ask (docs/evidence.md)";
         report.warning("blocklist", "no list is asked", Some(remedy));
+    }
+    if report.published {
+        report.note(HOW_TO_PUBLISH);
     }
 }
 
@@ -170,16 +183,31 @@ fn exchangers(observed: &[Observed], domain: &str) -> Vec<String> {
     seen.filter_map(|it| it.question.split(' ').next()).filter(below).map(str::to_owned).collect()
 }
 
-/// The name to give an address, and whether it leads there already.
-async fn publishable(resolver: &Resolver, host: &SendingHost, names: &[String], config: &Config) -> (String, bool) {
-    let fallback = format!("mail.{}", config.policy.domains.first().map_or("", String::as_str));
+/// The name to give an address, and whether it leads there already: the one in its HELO or a mail
+/// host of ours that does, else one that leads nowhere. Where mail is received is not changed.
+async fn publishable(
+    resolver: &Resolver,
+    host: &SendingHost,
+    names: &[String],
+    config: &Config,
+    given: &mut Vec<String>,
+) -> (String, bool) {
     let mut candidates: Vec<String> = host.helo.iter().chain(names).cloned().collect();
-    candidates.push(fallback);
+    for domain in config.policy.domains.iter().take(1) {
+        candidates.extend(["mail", "smtp", "out", "out1", "out2", "out3"].iter().map(|it| format!("{it}.{domain}")));
+    }
     let requests: Vec<EvidenceRequest> =
         candidates.iter().map(|name| EvidenceRequest::Helo { name: name.clone(), ip: host.ip }).collect();
     let seen = resolver.observe(&requests, Timestamp::now).await.observed;
     let leads = seen.iter().position(|it| it.reading == Reading::Helo(Helo::Leads));
-    let name = candidates.get(leads.unwrap_or(0)).cloned().unwrap_or_default();
+    let is_free = |it: &Observed| it.observations.iter().all(|it| it.answer.is_absent());
+    let free = || {
+        let both = candidates.iter().zip(&seen);
+        both.filter(|(name, it)| is_free(it) && !given.contains(name)).map(|it| it.0.clone()).next()
+    };
+    let name = leads.and_then(|it| candidates.get(it).cloned()).or_else(free);
+    let name = name.unwrap_or_else(|| candidates.last().cloned().unwrap_or_default());
+    given.push(name.clone());
     (name, leads.is_some())
 }
 
@@ -319,28 +347,40 @@ fn of_dmarc(report: &mut Report<'_>, domain: &str, dmarc: &Dmarc, seen: &[Observ
     }
 }
 
-fn of_reverse(report: &mut Report<'_>, ip: IpAddr, reverse: &Reverse, it: &Observed, name: &(String, bool)) {
+fn of_reverse(
+    report: &mut Report<'_>,
+    ip: IpAddr,
+    reverse: &Reverse,
+    it: &Observed,
+    name: &(String, bool),
+    domains: &[String],
+) {
     let say = Say { check: format!("ptr {ip}"), seen: &it.observations };
     let kind = if ip.is_ipv4() { "A" } else { "AAAA" };
+    let remedy = "ask whoever runs the address (data centre, carrier, cloud) for this name";
+    let renamed = || {
+        let (name, leads) = name;
+        let mut record = format!("{}. PTR {name}.", reverse_name(ip));
+        if !leads {
+            let _ = write!(record, "\n{name}. {kind} {ip}");
+        }
+        record
+    };
+    let is_ours = |name: &str| {
+        let below = |domain: &String| name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'));
+        domains.iter().any(below)
+    };
     match reverse {
         Reverse::Confirmed(name) => say.fine(report, &format!("{name}, which leads back")),
-        Reverse::Missing => {
-            let (name, leads) = name;
-            let mut record = format!("{}. PTR {name}.", reverse_name(ip));
-            if !leads {
-                let _ = write!(record, "\n{name}. {kind} {ip}");
-            }
-            let remedy = "ask whoever runs the address (data centre, carrier, cloud) for it";
-            say.failed(report, "the address has no name", remedy, Some(&record));
+        Reverse::Missing => say.failed(report, "the address has no name", remedy, Some(&renamed())),
+        Reverse::Unconfirmed(wrong) if is_ours(wrong) => {
+            let record = format!("{wrong}. {kind} {ip}");
+            let remedy = "make its name lead to it";
+            say.failed(report, &format!("its name {wrong} does not lead back"), remedy, Some(&record));
         }
         Reverse::Unconfirmed(wrong) => {
-            let detail = format!("its name {wrong} does not lead back");
-            say.failed(
-                report,
-                &detail,
-                "publish it, or have the address named otherwise",
-                Some(&format!("{wrong}. {kind} {ip}")),
-            );
+            let detail = format!("its name {wrong} does not lead back, and is not ours");
+            say.failed(report, &detail, remedy, Some(&renamed()));
         }
         Reverse::Unknown => say.unknown(report),
     }
@@ -354,21 +394,25 @@ fn of_helo(report: &mut Report<'_>, host: &SendingHost, helo: Helo, it: &Observe
         Helo::Leads => say.fine(report, &format!("{name} leads to the address")),
         Helo::Elsewhere => {
             let record = format!("{name}. {kind} {}", host.ip);
-            say.failed(report, &format!("{name} does not lead to the address"), "publish it", Some(&record));
+            say.failed(report, &format!("{name} does not lead to the address"), "make it lead there", Some(&record));
         }
-        Helo::NoName => say.failed(report, &format!("{name} is no public name"), "set smtp_helo_name", None),
+        Helo::NoName => {
+            let remedy = "have the server greet with its public name (Postfix: smtp_helo_name)";
+            say.failed(report, &format!("{name} is no public name"), remedy, None);
+        }
         Helo::Unknown => say.unknown(report),
     }
 }
 
-fn of_list(report: &mut Report<'_>, ip: IpAddr, listing: &Listing, it: &Observed) {
+fn of_list(report: &mut Report<'_>, ip: IpAddr, listing: &Listing, it: &Observed, texts: &Texts) {
     let EvidenceRequest::Blocklist { zone, .. } = &it.request else { return };
     let say = Say { check: format!("blocklist {ip} {zone}"), seen: &it.observations };
     match listing {
         Listing::NotListed => say.fine(report, "not listed"),
         Listing::Listed(codes) => {
-            let remedy = "find and stop what sends it, then ask the list for removal";
-            say.failed(report, &format!("listed: {}", codes.join(", ")), remedy, None);
+            let place = texts.removal_page(zone).unwrap_or("the page of its operator");
+            let remedy = format!("find and stop what sends the spam, then ask for removal: {place}");
+            say.failed(report, &format!("listed: {}", codes.join(", ")), &remedy, None);
         }
         Listing::Refused(code) => {
             let remedy = "ask by a resolver of your own, or leave the list out: this is no listing";
@@ -387,7 +431,14 @@ fn quoted(text: &str) -> String {
     let mut strings = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let (one, after) = rest.split_at(rest.floor_char_boundary(255));
+        // Between terms, where there is a blank: so each string can be read by itself.
+        let most = rest.floor_char_boundary(255);
+        let end = if most < rest.len() {
+            rest.get(..most).and_then(|it| it.rfind(' ')).map_or(most, |it| it + 1)
+        } else {
+            most
+        };
+        let (one, after) = rest.split_at(end);
         strings.push(format!("\"{}\"", one.replace('"', "\\\"")));
         rest = after;
     }

@@ -286,7 +286,7 @@ impl Server {
                 let ttl = none.negative_ttl.map_or(KEEP_ABSENT, |it| Duration::from_secs(it.into()));
                 Ok((answer, Vec::new(), ttl.min(KEEP_ABSENT_MOST)))
             }
-            Err(NetError::Timeout) => Err("no answer".to_owned()),
+            Err(NetError::Timeout) => Err("timed out".to_owned()),
             Err(NetError::Dns(DnsError::ResponseCode(other))) => Err(code(other)),
             Err(error) => Err(one_line(&error.to_string())),
         }

@@ -1,5 +1,6 @@
 //! What holds for either database. Each story gets an empty journal.
 
+pub(super) use super::delivered::only_sound_receipts_make_acquaintances;
 pub(super) use super::notices::{
     a_delay_is_not_told_once_the_mail_has_arrived, a_person_gets_one_digest_in_the_limits_period,
     alerts_are_kept_with_what_they_tell_and_told_once, one_explanation_that_was_held_goes_out_as_it_is,
