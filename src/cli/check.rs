@@ -133,9 +133,10 @@ impl Report<'_> {
             writeln!(self.terminal.out(), "{word}  {:<20}  {}", printable(line.check), printable(line.detail))?;
         }
         if let Some(remedy) = line.remedy {
-            match tall {
-                true => self.wrapped(8, "→ ", remedy, false)?,
-                false => writeln!(self.terminal.out(), "{:30}→ {}", "", printable(remedy))?,
+            if tall {
+                self.wrapped(8, "→ ", remedy, false)?;
+            } else {
+                writeln!(self.terminal.out(), "{:30}→ {}", "", printable(remedy))?;
             }
         }
         for record in line.record.iter().flat_map(|it| it.lines()) {

@@ -191,10 +191,16 @@ fn cost(written: &str, right: &str) -> Option<(u32, bool)> {
         (format!("{right}.cn"), SLIP),
         (format!("{right}.com"), SLIP),
         (right.replace('.', ""), SLIP),
+        (label.to_owned(), SLIP),
     ] {
         if written == wrong {
             return Some((cost, true));
         }
+    }
+    // Signs that look alike: nobody sees the error.
+    let seen = |it: &str| it.replace('0', "o").replace(['l', 'i'], "1");
+    if seen(written) == seen(right) {
+        return Some((SLIP, true));
     }
     // The same name under another top.
     let written_label = label_of(written);
