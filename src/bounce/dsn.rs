@@ -73,6 +73,16 @@ pub(super) fn is_attached(mail: &Mail) -> bool {
     mail.parts().iter().any(is_report)
 }
 
+/// Whether the header says that this is a delivery report, by a daemon, and nothing came with it.
+/// Sendmail sends such (`No Message Collected`), and so do gateways that cut messages short.
+pub(super) fn is_lost(mail: &Mail) -> bool {
+    let declared = mail.parts().first().is_some_and(|it| {
+        it.content_type() == "multipart/report"
+            && it.parameter("report-type").is_some_and(|it| it.eq_ignore_ascii_case("delivery-status"))
+    });
+    declared && why_not::is_daemon(mail) && mail.text().split_whitespace().nth(8).is_none()
+}
+
 /// The report of a message, wherever in the MIME tree it stands (RFC 6522 §3).
 pub(super) fn find(mail: &Mail) -> Option<Report> {
     let typed: Vec<Report> = mail.parts().iter().filter(|it| is_report(it)).map(|it| read(it.text())).collect();

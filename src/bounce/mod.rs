@@ -108,7 +108,8 @@ pub struct Bounce {
     pub arrival_date: Option<Timestamp>,
     /// Original-Envelope-Id (RFC 3464 §2.2.1).
     pub original_envelope_id: Option<String>,
-    /// Each recipient that the report names; never empty, failed ones first.
+    /// Each recipient that the report names, failed ones first; empty only where no more than the
+    /// header of a report arrived.
     pub recipients: Vec<RecipientReport>,
     /// The returned original, as far as it was returned.
     pub original: Option<Original>,

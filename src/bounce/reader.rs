@@ -80,6 +80,9 @@ pub(super) fn read(mail: &Mail) -> Recognition {
         }
         return no(why_not::other_report(mail).unwrap_or(WhyNot::OrdinaryMail), envelope);
     }
+    if dsn::is_lost(mail) {
+        return Recognition::Bounce(lost(mail, envelope));
+    }
     if let Some(other) = why_not::other_report(mail) {
         return no(other, envelope);
     }
@@ -98,6 +101,23 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     match join(mail, Report::default(), Some(reading), human, envelope.clone()) {
         Some(bounce) => Recognition::Bounce(bounce),
         None => no(robot.unwrap_or(WhyNot::OrdinaryMail), envelope),
+    }
+}
+
+/// A report of which the header alone arrived: a failure, of nobody knows whom.
+fn lost(mail: &Mail, envelope: Envelope) -> Bounce {
+    Bounce {
+        format: "rfc3464".to_owned(),
+        reporting_mta: None,
+        arrival_date: None,
+        original_envelope_id: None,
+        filler_seen: false,
+        recipients: Vec::new(),
+        original: None,
+        forwarded_by: None,
+        envelope,
+        human_text: kept(mail.text()),
+        defects: mail.defects().iter().map(|&it| it.to_owned()).collect(),
     }
 }
 
@@ -210,6 +230,9 @@ fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
     if report.original_recipient.is_none() {
         report.original_recipient = words.original.clone().filter(|it| !it.same_mailbox(&report.final_recipient));
     }
+    if let (Some(own), Some(said)) = (&mut report.diagnostic, &words.diagnostic) {
+        own.push_str(stage(own, said));
+    }
     let poor = match &report.diagnostic {
         None => true,
         Some(own) => {
@@ -230,6 +253,15 @@ fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
     {
         report.status = Some(status);
     }
+}
+
+/// At which command the reply came, where the human part alone tells it: Postfix leaves it out of
+/// Diagnostic-Code, and it decides what a reply without a reason is about.
+fn stage<'a>(own: &str, said: &'a str) -> &'a str {
+    let Some(at) = said.find(" (in reply to ").filter(|_| !own.contains("(in reply to ")) else { return "" };
+    let (before, stage) = said.split_at(at);
+    let stage = stage.split_once(')').map_or("", |(it, _)| stage.get(..=it.len()).unwrap_or_default());
+    if before.ends_with(own.trim_end()) { stage } else { "" }
 }
 
 /// The first line of a reply of several (RFC 5321 §4.2.1), of which the human part has more.

@@ -1,7 +1,7 @@
 //! What a message is that is no bounce, by its form and by the signs that robots leave.
 
 use super::WhyNot;
-use crate::mail::{Mail, ReferenceId, mark};
+use crate::mail::{Mail, ReferenceId, header::addresses, mark};
 
 /// Machine-readable reports that are not about delivery.
 pub(super) fn other_report(mail: &Mail) -> Option<WhyNot> {
@@ -103,7 +103,17 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
     }
     let listed =
         headers.iter().any(|it| it.name.to_ascii_lowercase().starts_with("list-")) || field("precedence") == "list";
-    listed.then_some(WhyNot::ListNotice)
+    (listed && !to_bounces(mail)).then_some(WhyNot::ListNotice)
+}
+
+/// Whether the message went to an address at which a list takes bounces and nothing else (Mailman,
+/// ezmlm, majordomo): then the list's fields in it are the original's.
+fn to_bounces(mail: &Mail) -> bool {
+    let addressed = mail.header("to").map(addresses).unwrap_or_default();
+    addressed.iter().any(|(_, it)| {
+        let local = it.local().to_ascii_lowercase();
+        local.starts_with("owner-") || local.split(['+', '=']).next().is_some_and(|it| it.ends_with("-bounces"))
+    })
 }
 
 /// A sender that no person writes as (RFC 2142 §5, RFC 5321 §4.5.5).

@@ -59,6 +59,10 @@ pub fn candidate(settings: &Settings, role: &Role, recognition: &Recognition) ->
 }
 
 fn of_bounce(settings: &Settings, role: &Role, bounce: &Bounce) -> Result<Candidate, Vec<Suppression>> {
+    if bounce.recipients.is_empty() {
+        // The header of a report and no more: there is nothing to tell.
+        return Err(vec![Suppression::NoOriginalSender]);
+    }
     let author = bounce.original.as_ref().and_then(|it| author(settings, it));
     match (role, &bounce.forwarded_by) {
         // In a member's own inbox a forwarded bounce is another person's.
