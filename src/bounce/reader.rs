@@ -90,8 +90,8 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     let Some(reading) = reading else { return no(robot.unwrap_or(WhyNot::OrdinaryMail), envelope) };
     let guessed = reading.provenance == Provenance::Guess;
     if guessed
-        && !why_not::is_daemon(mail)
         && let Some(robot) = robot
+        && (!why_not::is_daemon(mail) || why_not::is_plain_robot(mail, robot))
     {
         return no(robot, envelope);
     }

@@ -106,6 +106,21 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
     (listed && !to_bounces(mail)).then_some(WhyNot::ListNotice)
 }
 
+/// Whether a robot shows itself as such although its reverse-path is null, as RFC 3834 §3.3 wants of
+/// every automatic answer: by a subject that begins as theirs do, from somebody who is no daemon by
+/// name, or by a list's fields, from nobody who is one but for the list's own address for bounces.
+pub(super) fn is_plain_robot(mail: &Mail, robot: WhyNot) -> bool {
+    let from = mail.header("from").unwrap_or_default();
+    match robot {
+        WhyNot::ListNotice => !is_daemon_name(from, DAEMONS),
+        WhyNot::AutoReply | WhyNot::Challenge => {
+            let subject = mail.header("subject").unwrap_or_default().trim_start().to_lowercase();
+            !is_daemon_name(from, DAEMONS) && AUTO_REPLY_SUBJECTS.iter().any(|it| subject.starts_with(it))
+        }
+        _ => false,
+    }
+}
+
 /// Whether the message went to an address at which a list takes bounces and nothing else (Mailman,
 /// ezmlm, majordomo): then the list's fields in it are the original's.
 fn to_bounces(mail: &Mail) -> bool {
@@ -118,31 +133,35 @@ fn to_bounces(mail: &Mail) -> bool {
 
 /// A sender that no person writes as (RFC 2142 §5, RFC 5321 §4.5.5).
 pub(super) fn is_daemon(mail: &Mail) -> bool {
-    let from = mail.header("from").unwrap_or_default().to_lowercase();
-    let squeezed: String = from.chars().filter(|c| c.is_alphanumeric()).collect();
-    let names = [
-        "mailerdaemon",
-        "postmaster",
-        "maildelivery",
-        "mailadministrator",
-        "mailsystem",
-        "microsoftexchange",
-        "systemadministrator",
-        "mailerror",
-        "maildaemon",
-        "mdaemon",
-        "delivery",
-        "bounce",
-        "mmdf",
-        "smtpgateway",
-        "uucp",
-        "系统",
-        "退信",
-        "邮件管理员",
-        "邮局",
-    ];
+    let from = mail.header("from").unwrap_or_default();
     let null = mail.header("return-path").is_some_and(|it| it.trim() == "<>");
-    null || names.iter().any(|it| squeezed.contains(it))
+    null || is_daemon_name(from, DAEMONS) || is_daemon_name(from, &["delivery", "bounce"])
+}
+
+/// Names that daemons alone bear, squeezed.
+const DAEMONS: &[&str] = &[
+    "mailerdaemon",
+    "postmaster",
+    "maildelivery",
+    "mailadministrator",
+    "mailsystem",
+    "microsoftexchange",
+    "systemadministrator",
+    "mailerror",
+    "maildaemon",
+    "mdaemon",
+    "mmdf",
+    "smtpgateway",
+    "uucp",
+    "系统",
+    "退信",
+    "邮件管理员",
+    "邮局",
+];
+
+fn is_daemon_name(from: &str, names: &[&str]) -> bool {
+    let squeezed: String = from.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    names.iter().any(|it| squeezed.contains(it))
 }
 
 /// Local parts that programs write as, compared without punctuation.

@@ -14,12 +14,13 @@ use serde_json::Value;
 
 use crate::harness::{run, skip};
 
-/// Percentages that the whole corpus reached with `--independent`, a little below; better is welcome.
+/// Percentages that the whole corpus reached with `--independent`, 0.2 below; better is welcome. What
+/// is missing to a hundred is told one by one in `docs/confusion.md`.
 const FLOORS: [(&str, f64); 5] =
-    [("precision", 99.0), ("recall", 98.5), ("recipients", 97.0), ("status", 97.0), ("cause", 80.0)];
+    [("precision", 99.8), ("recall", 98.8), ("recipients", 99.2), ("status", 98.4), ("cause", 95.0)];
 
 /// Ordinary messages taken for bounces: this many and no more.
-const ORDINARY_TAKEN: u32 = 1;
+const ORDINARY_TAKEN: u32 = 0;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -90,6 +90,40 @@ fn our_mark_comes_before_anything() {
 }
 
 #[test]
+fn the_header_of_a_report_is_a_failure_of_nobody_knows_whom() {
+    let (header, _) = REPORT.split_once("\n\n").expect("a header");
+    let it = bounce(&format!("{header}\n\n<<< No Message Collected >>>\n"));
+    assert_eq!((it.kind(), it.recipients.len()), (Action::Failed, 0));
+    // Neither who writes in that dress, nor a person.
+    let words = "Please look at the nine words that stand in here";
+    assert_eq!(no_bounce(&format!("{header}\n\n--b\n\n{words}\n--b--\n")).because, WhyNot::OrdinaryMail);
+    let person = header.replace("MAILER-DAEMON@", "li@").replace("Return-Path: <>\n", "");
+    assert_eq!(no_bounce(&format!("{person}\n\n")).because, WhyNot::OrdinaryMail);
+}
+
+#[test]
+fn at_which_command_it_was_refused_is_told_by_the_words_alone() {
+    let stage = "550 5.1.1 <w@x.example> no such user (in reply to end of DATA\n    command)";
+    let told = bounce(&REPORT.replace("550 5.1.1 no such user", stage));
+    let said = "550 5.1.1 <w@x.example> no such user (in reply to end of DATA command)";
+    assert_eq!(told.recipients[0].diagnostic.as_deref(), Some(said));
+    let other = bounce(&REPORT.replace("550 5.1.1 no such user", "452 full (in reply to RCPT TO command)"));
+    assert_eq!(other.recipients[0].diagnostic.as_deref(), Some("550 5.1.1 <w@x.example> no such user"));
+}
+
+#[test]
+fn fields_of_a_list_are_the_originals_where_its_bounces_go() {
+    let message = |to: &str| {
+        format!(
+            "From: <admin@x.example>\nTo: <{to}>\nSubject: Non-Delivery: your offer\nList-Id: <talk.y.example>\n\n\
+             The mail below could not be delivered to:\n\n<w@x.example>\n"
+        )
+    };
+    assert_eq!(bounce(&message("talk-bounces@y.example")).recipients[0].final_recipient.to_string(), "w@x.example");
+    assert_eq!(no_bounce(&message("talk@y.example")).because, WhyNot::ListNotice);
+}
+
+#[test]
 fn noise_is_unreadable() {
     for source in ["", "\n\n", "\u{0}\u{0}", "hello", "key: value\n\nx"] {
         assert_eq!(no_bounce(source).because, WhyNot::Unreadable, "{source:?}");
@@ -162,6 +196,10 @@ fn robots_receipts_complaints_and_lures_are_told_apart() {
         (report("feedback-report", "feedback-report"), WhyNot::FeedbackReport),
         ("Return-Path: <>\nFrom: Bob <bob@x.example>\nSubject: Automatic reply: offer\nAuto-Submitted: auto-replied\n\nYour mail to bob@x.example will not be delivered to anybody else.\n".to_owned(), WhyNot::AutoReply),
         ("Return-Path: <>\nFrom: wang@x.example\nSubject: 自动回复: 报价\nContent-Type: text/plain; charset=utf-8\n\n您好，我在休假，邮件暂时无法处理，急事请联系 li@x.example。\n".to_owned(), WhyNot::AutoReply),
+        ("Return-Path: <>\nFrom: Li <li@x.example>\nSubject: Automatic reply: offer\nAuto-Submitted: auto-replied\n\nI am away. My mailbox li@x.example is not read. Your message was not delivered to my deputy zhang@x.example.\n".to_owned(), WhyNot::AutoReply),
+        ("Return-Path: <mailman-bounces@x.example>\nFrom: mailman-bounces@x.example\nSubject: Bounce action notification\nList-Id: <talk.x.example>\n\nMember: li@x.example\nAction: Subscription disabled.\nReason: Excessive or fatal bounces.\n".to_owned(), WhyNot::ListNotice),
+        ("Return-Path: <wang@corp.example.cn>\nFrom: 小王 <wang@corp.example.cn>\nSubject: 退信\nContent-Type: text/plain; charset=utf-8\n\n我昨天发给 li@x.example 的邮件被退回了，提示无法投递，用户不存在。你有新地址吗？\n".to_owned(), WhyNot::OrdinaryMail),
+        ("Return-Path: <postmaster@corp.example.cn>\nFrom: Postmaster <postmaster@corp.example.cn>\nSubject: Maintenance\n\nOn Sunday mail cannot be delivered. If a message to a user was rejected, say li@x.example, write to help@corp.example.cn.\n".to_owned(), WhyNot::OrdinaryMail),
         ("From: Gate <gate@x.example>\nSubject: Please confirm your message to bob@x.example\nAuto-Submitted: auto-replied\n\nYour message was not delivered yet. Prove that you are a person.\n".to_owned(), WhyNot::Challenge),
         ("Return-Path: <x@bulk.example>\nFrom: Mail Delivery System <s@bulk.example>\nTo: li@corp.example.cn\nSubject: Mail delivery failed: 4 messages pending\nContent-Type: text/html\n\n<p>4 messages could not be delivered to <b>li@corp.example.cn</b>.<br><a href=\"http://bulk.example/login\">Release messages</a></p>\n".to_owned(), WhyNot::FakeBounce),
         ("Return-Path: <x@bulk.example>\nFrom: 邮件系统管理员 <admin@bulk.example>\nTo: li@corp.example.cn\nSubject: 系统退信：您有 3 封邮件被退回\nContent-Type: text/html; charset=utf-8\n\n<p>发往 li@corp.example.cn 的 3 封邮件无法投递，因为空间不足。<a href=\"https://bulk.example/x\">点击登录</a></p>\n".to_owned(), WhyNot::FakeBounce),

@@ -56,7 +56,10 @@ pub(super) fn read(lines: &[Line], seen: &Seen, fields: Fields<'_>, shared: &Sha
     };
     let candidates = weighing.candidates();
     let best = candidates.iter().map(|it| it.weight).max().unwrap_or(0);
-    let sure = |it: &Candidate| it.weight > if it.apart { ENOUGH } else { AMID_WORDS };
+    let person = certainty == Certainty::IfSomeoneFailed && writes_as_returned_to(fields);
+    let sure = |it: &Candidate| {
+        if it.apart { it.weight > ENOUGH } else { !person && it.weight > AMID_WORDS }
+    };
     if certainty == Certainty::IfSomeoneFailed && !candidates.iter().any(sure) {
         return None;
     }
@@ -95,13 +98,22 @@ fn certainty(lines: &[Line], seen: &Seen, fields: Fields<'_>) -> Option<Certaint
     let reply = || lines.iter().take(LINE_LIMIT).any(|it| codes::looks_like_reply(&it.text));
     // Nobody writes letters as MAILER-DAEMON.
     let enough = if squeeze(fields.from).contains("mailerdaemon") { 1 } else { 2 };
+    let letter = || !subject && !null_path(fields) && enough > 1 && !reply();
     if sender && (sum >= enough || reply()) {
-        Some(Certainty::Bounce)
+        // A postmaster's letter speaks of failures too.
+        Some(if letter() { Certainty::IfSomeoneFailed } else { Certainty::Bounce })
     } else if subject && sentence {
         Some(Certainty::IfSomeoneFailed)
     } else {
         None
     }
+}
+
+/// The reverse-path is the author's own address, as in what people write.
+fn writes_as_returned_to(fields: Fields<'_>) -> bool {
+    let author = addresses(fields.from).into_iter().next().map(|(it, _)| it.to_lowercase());
+    let path = fields.headers.first("Return-Path").map(addresses).unwrap_or_default();
+    author.is_some() && path.into_iter().next().map(|(it, _)| it.to_lowercase()) == author
 }
 
 /// A null reverse-path (RFC 5321 §4.5.5), or no author at all, which is as much.
