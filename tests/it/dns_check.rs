@@ -2,11 +2,14 @@
 
 use serde_json::Value;
 
-use crate::harness::{Config, Knot, Manner, NameServer, servers_here};
+use crate::harness::{Bounce, Config, Knot, Letter, Manner, NameServer, servers_here};
 
 const KEY: &str = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDHzqqI7gC1BQIDAQAB";
 
-/// Everything wrong that can be: two SPF records, a bad term, too many look-ups, no key, a wrong policy, no name.
+const DOMAINS: [&str; 5] =
+    ["corp.example.cn", "second.example.cn", "third.example.cn", "fourth.example.cn", "fifth.example.cn"];
+
+/// Everything wrong that can be with a record, and with a name.
 fn bad() -> String {
     let mut zone = String::from(
         "corp.example.cn. MX 10 mx1.corp.example.cn.\nmx1.corp.example.cn. A 203.0.113.20\n\
@@ -15,7 +18,12 @@ fn bad() -> String {
          _dmarc.corp.example.cn. TXT \"v=DMARC1; p=\"\n\
          second.example.cn. MX 10 mx1.corp.example.cn.\nsecond.example.cn. TXT \"v=spf1 ip4:203.0.113.300 mx -all\"\n\
          third.example.cn. MX 10 mx1.corp.example.cn.\n\
+         s1._domainkey.second.example.cn. TXT \"v=DKIM1; p=\"\n\
+         s1._domainkey.third.example.cn. TXT \"v=DKIM1; k=rsa; p=(the key)\"\n\
+         _dmarc.second.example.cn. TXT \"v=DMARC1; p=none\"\n_dmarc.second.example.cn. TXT \"v=DMARC1; p=reject\"\n\
          fourth.example.cn. MX 10 mx1.corp.example.cn.\n\
+         fifth.example.cn. MX 10 mx1.corp.example.cn.\nfifth.example.cn. TXT \"v=spf1 ip4:198.51.100.7 -all\"\n\
+         10.113.0.203.in-addr.arpa. PTR host-10.isp.example.\nhost-10.isp.example. A 203.0.113.99\n\
          9.113.0.203.in-addr.arpa. PTR wrong.corp.example.cn.\nwrong.corp.example.cn. A 203.0.113.99\n\
          0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. TXT \"\"\n",
     );
@@ -29,10 +37,10 @@ fn config(knot: &Knot) -> Config {
     let mut config = Config::new();
     let out = config.path("out").display().to_string();
     config.set("smtp.from", "why@corp.example.cn").set("smtp.directory", out);
-    config.set("domains", vec!["corp.example.cn", "second.example.cn", "third.example.cn", "fourth.example.cn"]);
+    config.set("domains", DOMAINS.to_vec());
     config.set("evidence.resolvers", vec![knot.address.to_string()]);
-    config.set("evidence.sending_ips", vec!["203.0.113.8", "203.0.113.9", "2001:db8::25"]);
-    config.set("evidence.dkim_selectors", vec!["s1"]).set("evidence.blocklists", vec!["bl.example"]);
+    config.set("evidence.sending_ips", vec!["203.0.113.8", "203.0.113.9", "203.0.113.10", "2001:db8::25"]);
+    config.set("evidence.dkim_selectors", vec!["s1"]).set("evidence.blocklists", vec!["spamhaus.example"]);
     config
 }
 
@@ -77,11 +85,16 @@ fn its_advice_applied_turns_every_verdict() {
         ("spf second.example.cn", "`ip4:203.0.113.300`"),
         ("spf third.example.cn", "no SPF record"),
         ("spf fourth.example.cn", "12 look-ups"),
+        ("spf fifth.example.cn", "fail: -all"),
         ("dkim corp.example.cn s1", "no key"),
+        ("dkim second.example.cn s1", "withdrawn"),
+        ("dkim third.example.cn s1", "not a key"),
         ("dmarc corp.example.cn", "no policy"),
+        ("dmarc second.example.cn", "several"),
         ("dmarc third.example.cn", "no policy"),
         ("ptr 203.0.113.8", "no name"),
         ("ptr 203.0.113.9", "does not lead back"),
+        ("ptr 203.0.113.10", "is not ours"),
         ("ptr 2001:db8::25", "no name"),
     ] {
         let line = of(&lines, name);
@@ -91,7 +104,10 @@ fn its_advice_applied_turns_every_verdict() {
         let asked = line["asked"].as_str().unwrap();
         assert!(asked.contains(&knot.address.to_string()), "{asked}");
     }
-    assert_eq!(of(&lines, "blocklist 203.0.113.8 bl.example")["result"], "fine");
+    assert_eq!(of(&lines, "blocklist 203.0.113.8 spamhaus.example")["result"], "fine");
+    // Where mail comes in stays as it is.
+    let all = lines.iter().filter_map(|it| it["record"].as_str()).collect::<Vec<_>>().join("\n");
+    assert!(!all.contains("mx1.corp.example.cn. A"), "{all}");
     // Once is enough for all but a record that two things are wrong with.
     let better = published(&zone, &lines);
     knot.publish(&better);
@@ -111,16 +127,57 @@ fn a_listing_is_told_and_a_refusal_is_none() {
     let mut knot = Knot::start(&zone);
     let config = config(&knot);
     let first = published(&zone, &check(&config).0);
-    knot.publish(&format!("{first}\n8.113.0.203.bl.example. A 127.0.0.2\n9.113.0.203.bl.example. A 127.255.255.254\n"));
+    knot.publish(&format!(
+        "{first}\n8.113.0.203.spamhaus.example. A 127.0.0.2\n9.113.0.203.spamhaus.example. A 127.255.255.254\n"
+    ));
     let (lines, status) = check(&config);
     assert_eq!(status, 69);
-    assert_eq!(of(&lines, "blocklist 203.0.113.8 bl.example")["result"], "failed");
-    assert_eq!(of(&lines, "blocklist 203.0.113.9 bl.example")["result"], "warning");
+    let listed = of(&lines, "blocklist 203.0.113.8 spamhaus.example");
+    assert_eq!(listed["result"], "failed");
+    assert!(listed["remedy"].as_str().unwrap().contains("https://check.spamhaus.org/"), "{listed}");
+    assert_eq!(of(&lines, "blocklist 203.0.113.9 spamhaus.example")["result"], "warning");
     let text = config.run(&["check", "--dns"]).stdout;
     assert!(
-        text.contains("FAILED  blocklist 203.0.113.8") && text.contains("asked 8.113.0.203.bl.example A"),
+        text.contains("FAILED  blocklist 203.0.113.8") && text.contains("asked 8.113.0.203.spamhaus.example A"),
         "{text}"
     );
+    // The list was asked for removal.
+    knot.publish(&first);
+    assert_eq!(check(&config).1, 0);
+}
+
+#[test]
+fn the_host_of_a_bounce_is_looked_into_and_its_name_set_right() {
+    if !servers_here(&["knotd"]) {
+        return;
+    }
+    let zone = "corp.example.cn. MX 10 mx1.corp.example.cn.\nmx1.corp.example.cn. A 203.0.113.20\n\
+                corp.example.cn. TXT \"v=spf1 mx ip4:203.0.113.8 -all\"\n_dmarc.corp.example.cn. TXT \"v=DMARC1; p=none\"\n\
+                gw.corp.example.cn. A 203.0.113.7\n8.113.0.203.in-addr.arpa. PTR gw.corp.example.cn.";
+    let mut knot = Knot::start(zone);
+    let mut config = config(&knot);
+    let maildir = config.path("Maildir");
+    for folder in ["cur", "new", "tmp"] {
+        std::fs::create_dir_all(maildir.join(folder)).expect("our own directory");
+    }
+    let mut letter = Letter::new("chen", "wang@ok.example", "refused");
+    "Received: from gw.corp.example.cn (gw.corp.example.cn [203.0.113.8])\n by mx.ok.example (Postfix) with ESMTP id 7\n"
+        .clone_into(&mut letter.more);
+    std::fs::write(maildir.join("new/1.1.host"), Bounce::of(&letter).text()).expect("our own directory");
+    config.set("mailbox.0.name", "local").set("mailbox.0.maildir", maildir.display().to_string());
+    config.set("domains", vec!["corp.example.cn"]).set("evidence.sending_ips", Vec::<String>::new());
+    config.set("evidence.dkim_selectors", Vec::<String>::new());
+    let done = config.run(&["run", "--once"]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    let (lines, status) = check(&config);
+    assert_eq!(status, 69, "{lines:#?}");
+    assert!(of(&lines, "sending_ips")["detail"].as_str().unwrap().starts_with("203.0.113.8"));
+    assert_eq!(of(&lines, "helo 203.0.113.8")["record"], "gw.corp.example.cn. A 203.0.113.8");
+    assert_eq!(of(&lines, "ptr 203.0.113.8")["record"], "gw.corp.example.cn. A 203.0.113.8");
+    knot.publish(&published(zone, &lines));
+    let (lines, status) = check(&config);
+    assert_eq!((of(&lines, "helo 203.0.113.8")["result"].as_str(), status), (Some("fine"), 0), "{lines:#?}");
+    assert_eq!(of(&lines, "ptr 203.0.113.8")["result"], "fine");
 }
 
 #[test]

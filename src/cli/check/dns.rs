@@ -129,7 +129,12 @@ pub(super) async fn all(report: &mut Report<'_>, config: &Config) {
         for it in &seen.observed {
             match &it.reading {
                 Reading::Reverse(reverse) => {
-                    let name = publishable(&resolver, host, &names, config, &mut given).await;
+                    let name = match reverse {
+                        Reverse::Missing | Reverse::Unconfirmed(_) => {
+                            publishable(&resolver, host, &names, config, &mut given).await
+                        }
+                        Reverse::Confirmed(_) | Reverse::Unknown => Default::default(),
+                    };
                     of_reverse(report, host.ip, reverse, it, &name, &config.policy.domains);
                 }
                 Reading::Helo(helo) => of_helo(report, host, *helo, it),
@@ -193,9 +198,8 @@ async fn publishable(
     given: &mut Vec<String>,
 ) -> (String, bool) {
     let mut candidates: Vec<String> = host.helo.iter().chain(names).cloned().collect();
-    for domain in config.policy.domains.iter().take(1) {
-        candidates.extend(["mail", "smtp", "out", "out1", "out2", "out3"].iter().map(|it| format!("{it}.{domain}")));
-    }
+    let domain = config.policy.domains.first().map_or("", String::as_str);
+    candidates.extend(["mail", "smtp", "out", "out1", "out2", "out3"].iter().map(|it| format!("{it}.{domain}")));
     let requests: Vec<EvidenceRequest> =
         candidates.iter().map(|name| EvidenceRequest::Helo { name: name.clone(), ip: host.ip }).collect();
     let seen = resolver.observe(&requests, Timestamp::now).await.observed;
@@ -203,7 +207,9 @@ async fn publishable(
     let is_free = |it: &Observed| it.observations.iter().all(|it| it.answer.is_absent());
     let free = || {
         let both = candidates.iter().zip(&seen);
-        both.filter(|(name, it)| is_free(it) && !given.contains(name)).map(|it| it.0.clone()).next()
+        both.filter(|(name, it)| is_free(it) && !given.contains(name) && !names.contains(name))
+            .map(|it| it.0.clone())
+            .next()
     };
     let name = leads.and_then(|it| candidates.get(it).cloned()).or_else(free);
     let name = name.unwrap_or_else(|| candidates.last().cloned().unwrap_or_default());
