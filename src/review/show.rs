@@ -182,7 +182,8 @@ pub fn observation_words(seen: &Observation) -> String {
         Answer::Unavailable(why) => format!("could not be asked: {why}"),
     };
     let (check, verdict) = (seen.check.replace('_', " "), name(&seen.verdict));
-    format!("{check}: {}: {answer} ({}, {} ms, {verdict})", seen.question, seen.resolver, seen.ms)
+    let at = seen.at.strftime("%Y-%m-%d %H:%M:%SZ");
+    format!("{check}: {}: {answer} ({}, {at}, {} ms, {verdict})", seen.question, seen.resolver, seen.ms)
 }
 
 /// An enum's name as in JSON; with its value, where it has one.

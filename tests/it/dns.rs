@@ -1,18 +1,14 @@
 //! Evidence against a real name server, and against such as misbehave: what is asked, what is
 //! made of the answer, and that nothing that goes wrong keeps a diagnosis from being told.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    time::{Duration, Instant},
-};
+use std::net::{SocketAddr, TcpListener};
 
 use serde_json::Value;
-use whybounced::evidence::{EvidenceRequest, Settings, dns::Resolver};
 
 use crate::harness::{Bounce, Config, Knot, Letter, Manner, NameServer, Scratch, address, run, servers_here};
 
 /// One name for each situation.
-const WORLD: &str = "\
+pub(crate) const WORLD: &str = "\
 ok.example. MX 10 mx.ok.example.\n\
 mx.ok.example. A 198.51.100.25\n\
 null.example. MX 0 .\n\
@@ -147,7 +143,8 @@ fn each_situation_of_a_domain_is_told_apart() {
 fn a_server_that_misbehaves_takes_nothing_away() {
     let plain = run(&["diagnose", "--format", "json", "-"], timed_out("wang@buyer.example").as_bytes());
     let plain = &plain.json()[0]["bounces"][0];
-    for manner in [Manner::Silent, Manner::Garbling, Manner::Lame, Manner::Lying] {
+    for manner in [Manner::Silent, Manner::Garbling, Manner::Lame, Manner::Truncating, Manner::Guessing, Manner::Lying]
+    {
         let server = NameServer::start(manner);
         let it = &diagnosed(&[timed_out("wang@buyer.example")], server.address)[0];
         for key in ["cause", "confidence", "acts", "permanent", "rule"] {
@@ -157,7 +154,7 @@ fn a_server_that_misbehaves_takes_nothing_away() {
         match manner {
             Manner::Lying => assert!(told.contains("\"check\":\"resolver\""), "{told}"),
             Manner::Lame => assert!(told.contains("REFUSED"), "{told}"),
-            Manner::Silent | Manner::Garbling | Manner::Forwarding(_) => {
+            Manner::Silent | Manner::Garbling | Manner::Truncating | Manner::Guessing | Manner::Forwarding(_) => {
                 assert!(told.contains("\"result\":\"unavailable\""), "{manner:?} {told}");
             }
         }
@@ -190,41 +187,6 @@ fn names_from_a_hostile_bounce_are_never_asked() {
     let asked = server.asked();
     let others: Vec<&String> = asked.iter().filter(|it| !it.starts_with("wb-")).collect();
     assert!(others.is_empty(), "{others:?}");
-}
-
-#[test]
-fn a_thousand_bounces_of_one_outage_ask_each_question_once() {
-    if !servers_here(&["knotd"]) {
-        return;
-    }
-    let knot = Knot::start(WORLD);
-    let counting = NameServer::start(Manner::Forwarding(knot.address));
-    let settings =
-        Settings { resolvers: vec![counting.address], budget: Duration::from_secs(20), ..Settings::default() };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let resolver = Resolver::new(&settings).expect("a resolver");
-        let mut tasks = Vec::new();
-        for _ in 0..1000 {
-            let resolver = resolver.clone();
-            tasks.push(tokio::spawn(async move {
-                let request = EvidenceRequest::MailHosts("alias.example".to_owned());
-                resolver.observe(&[request], jiff::Timestamp::now).await.observed
-            }));
-        }
-        let mut first = None;
-        for task in tasks {
-            let seen = task.await.expect("no panic");
-            assert_eq!(*first.get_or_insert_with(|| seen.clone()), seen, "all are told the same");
-        }
-    });
-    let mut asked = counting.asked();
-    let all = asked.len();
-    asked.sort();
-    asked.dedup();
-    assert_eq!(asked.len(), all, "{asked:?}");
-    assert!(asked.contains(&"alias.example 15".to_owned()), "{asked:?}");
 }
 
 #[test]
@@ -278,32 +240,6 @@ fn what_a_person_wrote_to_before_is_proposed_to_that_person_and_asked_of_nobody(
     assert!(!li.contains("zhang.san"), "{li}");
     let asked = server.asked();
     assert!(!asked.is_empty() && asked.iter().all(|it| !it.contains("zhang")), "{asked:?}");
-}
-
-#[test]
-fn the_budget_is_kept_with_a_resolver_that_never_answers() {
-    let server = NameServer::start(Manner::Silent);
-    let settings = Settings { resolvers: vec![server.address], budget: Duration::from_secs(2), ..Settings::default() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let requests: Vec<EvidenceRequest> =
-        (0..30).map(|it| EvidenceRequest::MailHosts(format!("d{it}.example"))).collect();
-    let (took, again) = runtime.block_on(async {
-        let resolver = Resolver::new(&settings).expect("a resolver");
-        let started = Instant::now();
-        resolver.observe(&requests, jiff::Timestamp::now).await;
-        let took = started.elapsed();
-        let other = [EvidenceRequest::MailHosts("other.example".to_owned())];
-        let started = Instant::now();
-        resolver.observe(&other, jiff::Timestamp::now).await;
-        (took, started.elapsed())
-    });
-    let _ = std::io::Write::write_all(
-        &mut std::io::stderr(),
-        format!("budget of 2 s: {} ms, then {} ms\n", took.as_millis(), again.as_millis()).as_bytes(),
-    );
-    // Exact on an idle machine; here only that nobody waits for each question in turn.
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    assert!(again < Duration::from_secs(10), "{again:?}");
 }
 
 #[test]

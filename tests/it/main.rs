@@ -8,6 +8,7 @@ mod corpus;
 mod dns;
 mod dns_check;
 mod dns_explained;
+mod dns_limits;
 mod dns_typing;
 mod durable;
 mod explained;

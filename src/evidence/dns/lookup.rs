@@ -200,17 +200,19 @@ impl Lookups {
         let (this, name) = (Arc::clone(self), name.to_owned());
         tokio::spawn(async move {
             let (asked, ttl) = this.look_up(&name, kind, clock).await;
-            let failed = matches!(asked.answer, Answer::Unavailable(_));
-            let ttl = if failed { KEEP_FAILURE } else { ttl.max(keep) };
+            // Nobody was troubled: the question may be asked again soon.
+            let ttl = ttl.map_or(KEEP_FAILURE, |it| it.max(keep));
             sender.send_replace(Some(Kept { asked, until: Instant::now() + ttl }));
         });
         slot
     }
 
     /// Asks one server after the other, the only one twice.
-    async fn look_up(&self, name: &str, kind: Kind, clock: fn() -> Timestamp) -> (Asked, Duration) {
+    /// With the time that the answer is good for, if anybody was asked.
+    async fn look_up(&self, name: &str, kind: Kind, clock: fn() -> Timestamp) -> (Asked, Option<Duration>) {
         let (at, started) = (clock(), Instant::now());
         let mut failure = None;
+        let mut was_asked = false;
         let tries = self.servers.iter().chain(self.servers.first().filter(|_| self.servers.len() == 1));
         for server in tries {
             if server.is_left_alone() {
@@ -224,15 +226,16 @@ impl Lookups {
                 at,
                 ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             };
+            was_asked = true;
             match server.ask(name, kind, self.patience).await {
-                Ok((answer, chain, ttl)) => return (asked(answer, chain), ttl),
+                Ok((answer, chain, ttl)) => return (asked(answer, chain), Some(ttl)),
                 Err(why) => failure = Some(why),
             }
         }
         let mut asked = self.unavailable(failure.as_deref().unwrap_or("there is no name server"), clock);
         asked.at = at;
         asked.ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        (asked, KEEP_FAILURE)
+        (asked, was_asked.then_some(KEEP_FAILURE))
     }
 }
 

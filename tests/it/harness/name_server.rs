@@ -17,6 +17,10 @@ pub(crate) enum Manner {
     Garbling,
     /// REFUSED, as a lame server does.
     Lame,
+    /// Says that the answer is too long for UDP, and has no TCP.
+    Truncating,
+    /// Answers under another id, as one does who guesses.
+    Guessing,
     /// Has an address for every name, as many resolvers of carriers do.
     Lying,
     /// Passes it on.
@@ -83,6 +87,16 @@ fn answer(manner: Manner, query: &[u8], end: usize) -> Option<Vec<u8>> {
         Manner::Silent => None,
         Manner::Garbling => Some([&query[..2], &[0xff; 600]].concat()),
         Manner::Lame => Some(reply(5, 0)),
+        Manner::Truncating => {
+            let mut reply = reply(0, 0);
+            reply[2] |= 2;
+            Some(reply)
+        }
+        Manner::Guessing => {
+            let mut reply = reply(3, 0);
+            reply[1] ^= 1;
+            Some(reply)
+        }
         Manner::Lying if query[end - 3] == 1 => {
             let mut lie = reply(0, 1);
             lie.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 203, 0, 113, 80]);
