@@ -91,7 +91,7 @@ pub(super) fn run(
 
 /// Keeps what nothing could be said about.
 fn take(unexplained: &mut Vec<Unexplained>, findings: &[Finding], place: &str) {
-    for finding in findings.iter().filter(|it| it.diagnosis.cause.is_undetermined()) {
+    for finding in findings.iter().filter(|it| it.diagnosis.is_unexplained()) {
         unexplained.push(Unexplained {
             text: finding.report.diagnostic.clone().unwrap_or_default(),
             system: finding.diagnosis.system.clone(),
@@ -102,7 +102,11 @@ fn take(unexplained: &mut Vec<Unexplained>, findings: &[Finding], place: &str) {
 
 fn print(found: &Suggestions, all: usize, terminal: &mut Terminal) -> std::io::Result<()> {
     let out = terminal.out();
-    writeln!(out, "# {all} undetermined; {} of them say nothing that a rule could ask for.", found.wordless)?;
+    writeln!(
+        out,
+        "# {all} with words that no rule knows; {} of them say nothing that a rule could ask for.",
+        found.wordless
+    )?;
     if found.rules.is_empty() {
         return writeln!(out, "# There is nothing to propose.");
     }

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, collections::HashSet, sync::Arc};
 
 use super::{
-    Acts, CauseId, Confidence, Family,
+    Acts, CauseId, Confidence, Diagnosis, Family,
     code::EnhancedPattern,
     facts::Extractor,
     form::{CatalogueError, CauseForm, CodeForm, CodesForm, FactsForm, OverlayForm, RuleForm, Source},
@@ -281,6 +281,14 @@ impl Builder {
                 &at,
                 &reason,
                 "add one reply that it decides: `samples = [\"…\"]`, and its `source`",
+            ));
+        }
+        if form.stage != id.ends_with(Diagnosis::STAGE) {
+            let reason = format!("rule `{id}` and its `stage` do not agree");
+            return Err(source.mistake(
+                &at,
+                &reason,
+                "`stage = true` is for rules whose id ends in `/stage`, and for these alone",
             ));
         }
         self.claim(&id, &at, source)?;

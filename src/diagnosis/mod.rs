@@ -179,6 +179,18 @@ pub struct Diagnosis {
     pub system: Option<String>,
 }
 
+impl Diagnosis {
+    /// How the ids of rules end that go by the refused command alone; `Journal::diagnosed` looks for it too.
+    pub(crate) const STAGE: &'static str = "/stage";
+
+    /// Whether no rule knows the server's words: nothing is said of them, or only at which command
+    /// they came.
+    #[must_use]
+    pub fn is_unexplained(&self) -> bool {
+        self.cause.is_undetermined() || self.rule.ends_with(Self::STAGE)
+    }
+}
+
 /// Where our side stands, for `cross_border_filtering` (`design.md` §4, §5).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum Home {

@@ -36,6 +36,7 @@ const MIGRATIONS: &[(i64, &str, [&str; 2])] = &[
         [include_str!("migrations/0006_words.sqlite.sql"), include_str!("migrations/0006_words.postgres.sql")],
     ),
     (7, "receipts", [include_str!("migrations/0007_receipts.sql"); 2]),
+    (8, "unexplained", [include_str!("migrations/0008_unexplained.sql"); 2]),
 ];
 
 /// Opens the journal that `settings` name.

@@ -111,9 +111,10 @@ impl Journal {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The latest diagnoses, newest first; `undetermined` ones alone if so asked.
-    pub async fn diagnosed(&self, undetermined: bool, limit: u32) -> Result<Vec<Diagnosed>, Error> {
-        let condition = if undetermined { "WHERE cause = 'undetermined'" } else { "" };
+    /// The latest diagnoses, newest first; if so asked, those alone of which
+    /// `Diagnosis::is_unexplained` is true.
+    pub async fn diagnosed(&self, unexplained: bool, limit: u32) -> Result<Vec<Diagnosed>, Error> {
+        let condition = if unexplained { "WHERE cause = 'undetermined' OR rule LIKE '%/stage'" } else { "" };
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT message, position, finding FROM finding {condition} ORDER BY message DESC, position LIMIT {limit}"
         ));

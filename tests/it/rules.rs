@@ -82,7 +82,7 @@ fn a_rule_goes_from_proposal_to_effect_and_replay_shows_what_changes() {
     assert_eq!(lines.len(), 2, "{}", differ.stdout);
     assert_eq!(
         (&lines[0]["before"]["cause"], &lines[0]["after"]["cause"]),
-        (&"undetermined".into(), &"content_rejected".into())
+        (&"recipient_rejected".into(), &"content_rejected".into())
     );
     assert_eq!(lines[0]["recipient"], "nobody@example.net");
     let told = company.run(&["replay", "--since", "1h"]).stdout;
