@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     bounce::Bounce,
-    diagnosis::Confidence,
+    diagnosis::{Acts, Confidence},
     evidence::{Answer, Finding, Observation, Verdict},
 };
 
@@ -66,9 +66,9 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
             blocks.extend(frame.blocks("paste label", &case.conditions, &case.facts));
             blocks.extend(paste);
         }
-        let acts = case.finding.diagnosis.acts;
+        let acts = author::acts(frame, &case.entry);
         let action = case.facts.link().map(|link| (link.to_owned(), link.to_owned()));
-        let label = frame.line(&author_move(case), &case.conditions, &case.facts);
+        let label = frame.line(admin_move(acts), &case.conditions, &case.facts);
         page.moves.push(Move { action, ..Move::new(frame, label, acts, blocks) });
     }
     for entry in entries.iter().take(limits.names) {
@@ -85,15 +85,13 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
     page
 }
 
-fn author_move(case: &Case<'_>) -> String {
-    use crate::diagnosis::Acts;
-    let name = match case.finding.diagnosis.acts {
-        Acts::Sender => "sender",
-        Acts::RecipientSide => "recipient side",
-        Acts::OwnAdmin => "own admin",
-        Acts::NobodyWait => "nobody",
-    };
-    format!("admin move {name}")
+fn admin_move(acts: Acts) -> &'static str {
+    match acts {
+        Acts::Sender => "admin move sender",
+        Acts::RecipientSide => "admin move recipient side",
+        Acts::OwnAdmin => "admin move own admin",
+        Acts::NobodyWait => "admin move nobody",
+    }
 }
 
 /// The particulars of one recipient, then every check with question, answer and resolver.
@@ -103,8 +101,10 @@ fn facts(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Fact> {
         Confidence::Likely => "sure likely",
         Confidence::Guess => "sure guess",
     };
-    let sure = frame.line(sure, &case.conditions, &case.facts);
-    let with_sure = case.facts.clone().with_value(&sure);
+    let mut with_sure = case.facts.clone();
+    if !case.finding.diagnosis.cause.is_undetermined() {
+        with_sure = with_sure.with_value(&frame.line(sure, &case.conditions, &case.facts));
+    }
     let line = |name: &str| frame.line(name, &case.conditions, &with_sure);
     let mut facts: Vec<Fact> = FACTS
         .iter()

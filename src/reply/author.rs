@@ -14,6 +14,7 @@ use super::{
     page::{self, Detail, Limits, Move, Page},
     section::Conditions,
     speaker::{Speaker, speaker},
+    texts::is_public,
 };
 use crate::{
     bounce::{Action, Bounce},
@@ -130,20 +131,31 @@ fn is_brief(holding: &Conditions) -> bool {
     holding.holds("follow-up") && !holding.holds("after delay")
 }
 
-/// Whose move it is: of a delay nobody's; and who waits for a server that answers again need not.
-fn acts(finding: &Finding) -> Acts {
+/// Whose move it is: of a delay nobody's; who waits for a server that answers again need not; what
+/// our own server refuses is not theirs to mend; and nobody phones the makers of a public service.
+pub(super) fn acts(frame: &Frame<'_>, entry: &Entry<'_>) -> Acts {
+    let Entry { bounce, finding, .. } = entry;
+    let family = finding.diagnosis.family;
     let reachable =
         || finding.observations.iter().any(|it| it.check == "port_25" && matches!(it.answer, Answer::Found(_)));
+    let own_server = || speaker(bounce, finding, &frame.plan.addressee) == Speaker::Ours;
     match finding.diagnosis.acts {
         _ if finding.report.action == Action::Delayed => Acts::NobodyWait,
-        Acts::NobodyWait if finding.diagnosis.family == Family::Connection && reachable() => Acts::Sender,
+        Acts::NobodyWait if family == Family::Connection && reachable() => Acts::Sender,
+        Acts::RecipientSide if matches!(family, Family::Refused | Family::System) && own_server() => Acts::OwnAdmin,
+        Acts::RecipientSide
+            if frame.texts.knowledge.passes_at_public.contains(finding.diagnosis.cause.as_str())
+                && is_public(finding.report.final_recipient.domain()) =>
+        {
+            Acts::NobodyWait
+        }
         other => other,
     }
 }
 
 fn the_move(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditions) -> Move {
     // An address that others forward to is theirs to mend, unless the trouble is ours or passes.
-    let mut acts = acts(case.finding);
+    let mut acts = acts(frame, &case.entry);
     let forwarded = holding.holds("forwarded") && matches!(acts, Acts::Sender | Acts::RecipientSide);
     if forwarded {
         acts = if facts.is_forwarded_by_known() { Acts::RecipientSide } else { Acts::Sender };
@@ -164,7 +176,7 @@ fn the_move(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditi
             blocks.extend(frame.cause_blocks(case, "brief"));
         } else {
             blocks.extend(frame.cause_blocks(case, "steps"));
-            blocks.extend(pass_on(frame, case));
+            blocks.extend(pass_on(frame, case, acts));
         }
     }
     let action = facts.wants_mail_to().filter(|_| !holding.holds("asking")).map(|(address, subject)| {
@@ -176,16 +188,18 @@ fn the_move(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditi
 }
 
 /// Something to send the recipient by another channel, in the language that they read.
-fn pass_on(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Block> {
-    if !matches!(case.finding.diagnosis.acts, Acts::RecipientSide | Acts::OwnAdmin) || case.conditions.holds("own side")
-    {
+fn pass_on(frame: &Frame<'_>, case: &Case<'_>, acts: Acts) -> Vec<Block> {
+    let ours = case.conditions.holds("own side") || case.conditions.holds("own server");
+    if !matches!(acts, Acts::RecipientSide | Acts::OwnAdmin) || ours {
         return Vec::new();
     }
     let words = in_their_language(frame, case, "pass on");
     if words.is_empty() {
         return words;
     }
-    frame.blocks("pass on", &case.conditions, &case.facts).into_iter().chain(words).collect()
+    let mut holding = case.conditions.clone();
+    holding.set("other language", recipients_language(frame, case) != frame.tag);
+    frame.blocks("pass on", &holding, &case.facts).into_iter().chain(words).collect()
 }
 
 /// A section that somebody on the recipient's side will read, in the language that they read.
@@ -250,12 +264,12 @@ fn several(frame: &Frame<'_>, first: &Case<'_>, entries: &[Entry<'_>], others: u
         headline: first_runs(frame.blocks("headline several", &holding, &facts)),
         ..Page::default()
     };
-    let mut groups: BTreeMap<(Acts, &str, Confidence, bool), Vec<&Entry<'_>>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Acts, &str, Confidence, Speaker), Vec<&Entry<'_>>> = BTreeMap::new();
     for entry in entries {
         let Entry { bounce, finding, .. } = entry;
         let diagnosis = &finding.diagnosis;
-        let ours = speaker(bounce, finding, &frame.plan.addressee) == Speaker::Ours;
-        let key = (acts(finding), diagnosis.cause.as_str(), diagnosis.confidence, ours);
+        let ours = speaker(bounce, finding, &frame.plan.addressee);
+        let key = (acts(frame, entry), diagnosis.cause.as_str(), diagnosis.confidence, ours);
         groups.entry(key).or_default().push(entry);
     }
     let same_reason = groups.len() == 1;

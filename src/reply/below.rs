@@ -20,18 +20,22 @@ pub(super) fn stations(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Station> {
     let diagnosis = &case.finding.diagnosis;
     let cause = diagnosis.cause.as_str();
     let knowledge = &frame.texts.knowledge;
-    let said_by_ours = speaker(case.entry.bounce, case.finding, &frame.plan.addressee) == Speaker::Ours;
+    let speaker = speaker(case.entry.bounce, case.finding, &frame.plan.addressee);
     let at_mailbox = knowledge.stops_at_mailbox.contains(cause);
     let in_house = case.conditions.holds("own side");
-    let at_our_server = diagnosis.family == Family::Submission && said_by_ours;
+    let at_our_server = match speaker {
+        Speaker::Ours => true,
+        Speaker::Summary => diagnosis.family == Family::Submission,
+        Speaker::Theirs => false,
+    };
     let mut names = vec!["station you", "station our server", "station their server", "station mailbox"];
     if in_house {
         names.remove(2);
     }
-    let stop = match (at_mailbox, at_our_server || in_house) {
-        (true, _) => names.len() - 1,
-        (false, true) => 1,
-        (false, false) => 2,
+    let stop = match (in_house, at_our_server, at_mailbox) {
+        (false, true, _) | (true, _, false) => 1,
+        (_, _, true) => names.len() - 1,
+        (false, false, false) => 2,
     };
     let holding = &case.conditions;
     names

@@ -77,6 +77,8 @@ pub(super) struct Facts {
     pub(super) ip: Option<String>,
     /// Whether `ip` is an IPv6 address.
     pub(super) ip_six: bool,
+    /// The name of our sending server: who reported the bounce, else the usual one.
+    pub(super) our_host: Option<String>,
     /// The name whose PTR record belongs to `ip`.
     pub(super) reverse_name: Option<String>,
     /// Our domain's SPF record as it is, and as it should be with `ip`.
@@ -129,6 +131,8 @@ pub(super) struct Facts {
     pub(super) date: Option<String>,
     // for the administrator only: times with offset, and the reply in full
     pub(super) sent_at_offset: Option<String>,
+    /// Of our zone when the original was sent: "+08:00".
+    pub(super) utc_offset: Option<String>,
     pub(super) failed_at_offset: Option<String>,
     pub(super) reply: Option<String>,
     /// The reply, if it is their server's and not a summary of ours.

@@ -103,6 +103,11 @@ impl<'a> Frame<'a> {
         self.zoned(at).strftime("%Y-%m-%d %H:%M %:z").to_string()
     }
 
+    /// "+08:00".
+    pub(super) fn utc_offset(&self, at: Timestamp) -> String {
+        self.zoned(at).strftime("%:z").to_string()
+    }
+
     /// The next full half hour at least `minutes` from now, in words; what falls into the night
     /// is put off until half past eight, when people come to work.
     pub(super) fn clock_time_after(&self, minutes: i64) -> String {

@@ -4,12 +4,14 @@
 use std::net::IpAddr;
 
 use super::{
+    author::acts,
     facts::{Case, Entry, Facts, File},
     frame::Frame,
     safe::{self, Typed},
-    section::Conditions,
+    section::{CONDITIONS, Conditions},
     size,
-    speaker::{Speaker, speaker},
+    speaker::{Speaker, is_below, speaker},
+    texts::is_public,
 };
 use crate::{
     bounce::{Action, Bounce},
@@ -33,6 +35,9 @@ impl<'a> Frame<'a> {
             ..Facts::default()
         };
         let Some(bounce) = bounce else { return facts };
+        let reporter = bounce.reporting_mta.as_deref().filter(|it| is_below(it, author.domain()));
+        let our_host = reporter.map_or_else(|| format!("mail.{}", author.domain()), str::to_owned);
+        facts.our_host = Some(safe::line(&our_host, 255));
         if let Some(original) = &bounce.original {
             facts.subject = original.subject.as_deref().map(|it| safe::line(it, 120)).filter(|it| !it.is_empty());
             facts.message_id = original.message_id.as_ref().map(|it| safe::line(&it.to_string(), 200));
@@ -41,6 +46,7 @@ impl<'a> Frame<'a> {
             facts.author_name = Some(name).filter(|it| by_author && !it.is_empty() && !it.contains(['@', '/', ':']));
             facts.sent_at = original.date.map(|at| self.day_and_time(at));
             facts.sent_at_offset = original.date.map(|at| self.with_offset(at));
+            facts.utc_offset = original.date.map(|at| self.utc_offset(at));
             facts.queue_id = original.received.iter().find_map(|it| queue_id(it));
         }
         facts
@@ -76,8 +82,9 @@ impl<'a> Frame<'a> {
         holding.set("new address", diagnosis.facts.new_address.is_some());
         facts.hops = diagnosis.facts.hops;
         facts.hop_limit = diagnosis.facts.hop_limit;
-        holding.set("own admin", diagnosis.acts == Acts::OwnAdmin);
+        holding.set("own admin", acts(self, entry) == Acts::OwnAdmin);
         holding.set("own side", domain == self.plan.addressee.domain());
+        holding.set("public", is_public(domain));
         holding.set("expired", diagnosis.expired);
         holding.set("delayed", report.action == Action::Delayed);
         holding.set("asking", self.plan.asked);
@@ -88,8 +95,10 @@ impl<'a> Frame<'a> {
         holding.set("told", self.settings.administrator_is_told);
         let words =
             format!("{} {}", diagnosis.matched, report.diagnostic.as_deref().unwrap_or_default()).to_ascii_lowercase();
-        for method in ["spf", "dkim", "dmarc"] {
-            holding.set(method, words.contains(method));
+        for (condition, marks) in &self.texts.knowledge.marked {
+            if let Some(known) = CONDITIONS.iter().find(|it| *it == condition) {
+                holding.set(known, marks.iter().any(|mark| words.contains(mark.as_str())));
+            }
         }
         facts.status = report.status.map(|it| it.to_string());
         facts.cause = Some(diagnosis.cause.as_str().to_owned());
@@ -237,7 +246,9 @@ impl<'a> Frame<'a> {
         holding.set("certain", finding.diagnosis.confidence == Confidence::Certain);
         holding.set("likely", finding.diagnosis.confidence == Confidence::Likely);
         holding.set("guess", finding.diagnosis.confidence == Confidence::Guess);
-        holding.set("our words", speaker(bounce, finding, &self.plan.addressee) == Speaker::Ours);
+        let speaker = speaker(bounce, finding, &self.plan.addressee);
+        holding.set("our words", speaker != Speaker::Theirs);
+        holding.set("own server", speaker == Speaker::Ours);
         facts.their_reply = facts.reply.clone().filter(|_| !holding.holds("our words"));
         let brand = self.brand(finding.report.final_recipient.domain());
         facts.server =

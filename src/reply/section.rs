@@ -22,6 +22,8 @@ pub(super) const CONDITIONS: &[&str] = &[
     // what is known of the case
     "own admin",
     "own side",
+    "own server",
+    "public",
     "forwarded",
     "expired",
     "limit known",
@@ -41,6 +43,11 @@ pub(super) const CONDITIONS: &[&str] = &[
     "dkim",
     "dmarc",
     "ours",
+    "sending quota",
+    "many recipients",
+    "busy mailbox",
+    // words to pass on are not in the language of the page
+    "other language",
 ];
 
 /// The conditions that hold for one case.

@@ -3,11 +3,13 @@
 use crate::{bounce::Bounce, diagnosis::Family, evidence::Finding, mail::Mailbox};
 
 /// Who says why.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Speaker {
     /// The recipient's server, or one on the way.
     Theirs,
-    /// Our server, or a summary of what it met.
+    /// Our server, in a summary of what it met at theirs.
+    Summary,
+    /// Our server, which refused by itself.
     Ours,
 }
 
@@ -40,14 +42,14 @@ pub(super) fn speaker(bounce: &Bounce, finding: &Finding, author: &Mailbox) -> S
     if OUR_SUMMARY.iter().any(|it| words.starts_with(it) || words.contains(&format!(": {it}")))
         && report.reply_code.is_none()
     {
-        return Speaker::Ours;
+        return Speaker::Summary;
     }
     if let Some(host) = &report.remote_mta {
         return if at_our_domain(host) { Speaker::Ours } else { Speaker::Theirs };
     }
     let reporter_is_ours = bounce.reporting_mta.as_deref().is_some_and(at_our_domain);
     match finding.diagnosis.family {
-        Family::Connection | Family::Domain if report.reply_code.is_none() => Speaker::Ours,
+        Family::Connection | Family::Domain if report.reply_code.is_none() => Speaker::Summary,
         Family::Submission if reporter_is_ours || bounce.reporting_mta.is_none() => Speaker::Ours,
         Family::Connection
         | Family::Domain
@@ -66,6 +68,6 @@ pub(super) fn speaker(bounce: &Bounce, finding: &Finding, author: &Mailbox) -> S
 }
 
 /// Whether `host` is `domain` or a name below it.
-fn is_below(host: &str, domain: &str) -> bool {
+pub(super) fn is_below(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

@@ -60,6 +60,10 @@ pub(super) struct Knowledge {
     pub(super) blocklist: Vec<Blocklist>,
     /// Mail domains whose users most probably read Chinese.
     pub(super) chinese_domains: BTreeSet<String>,
+    /// Causes that pass by themselves at a public mail service, where no recipient can mend them.
+    pub(super) passes_at_public: BTreeSet<String>,
+    /// Conditions that hold where a server's words contain one of these, lower-cased.
+    pub(super) marked: BTreeMap<String, Vec<String>>,
 }
 
 /// One blocklist.
@@ -375,6 +379,11 @@ fn over<'t>(own: Vec<Section<'t>>, ours: Vec<Section<'t>>) -> Vec<Section<'t>> {
     let names: BTreeSet<&str> = own.iter().map(|it| it.name).collect();
     let kept: Vec<_> = ours.into_iter().filter(|it| !names.contains(it.name)).collect();
     own.into_iter().chain(kept).collect()
+}
+
+/// Whether anybody can have a mailbox there, so that no recipient has an IT department of theirs.
+pub(super) fn is_public(domain: &str) -> bool {
+    catalogue::file("public-domains.txt").unwrap_or_default().lines().any(|it| it == domain)
 }
 
 /// The causes that ship with texts, by name.

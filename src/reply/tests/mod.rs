@@ -8,6 +8,8 @@ mod properties;
 mod reading;
 mod rows;
 mod specimens;
+mod variants;
+mod whose;
 
 use specimens::*;
 

@@ -194,7 +194,7 @@ pub(super) fn specimen(cause: &str) -> Finding {
         "moved" => facts.new_address = Some("liu@new.example".to_owned()),
         "blocklisted" => facts.ip = Some("203.0.113.5".parse().expect("an address")),
         "auth_failure" | "ptr_missing" => facts.ip = Some("203.0.113.8".parse().expect("an address")),
-        "cross_border_filtering" => finding.diagnosis.confidence = Confidence::Guess,
+        "cross_border_filtering" | "undetermined" => finding.diagnosis.confidence = Confidence::Guess,
         "connection_timeout" => finding.diagnosis.confidence = Confidence::Likely,
         _ => {}
     }

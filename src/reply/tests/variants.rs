@@ -1,0 +1,53 @@
+//! How each cause reads when it is not certain, not theirs, or not a company's: the sentences that
+//! differ from the plain case, which the other snapshots have in full.
+
+use std::{collections::HashSet, fmt::Write as _};
+
+use super::*;
+
+type Change = fn(&mut Finding);
+
+/// What makes the case another one.
+const VARIANTS: &[(&str, Change)] = &[
+    ("likely", |it| it.diagnosis.confidence = Confidence::Likely),
+    ("guess", |it| it.diagnosis.confidence = Confidence::Guess),
+    ("a summary of our server", |it| {
+        it.report.remote_mta = None;
+        it.report.diagnostic = Some("Sorry, I couldn't do it.".to_owned());
+        it.report.reply_code = None;
+    }),
+    ("refused by our own server", |it| it.report.remote_mta = Some("mail.corp.example.cn".to_owned())),
+    ("to a colleague", |it| it.report.final_recipient = mailbox("wang.li@corp.example.cn")),
+    ("to a public mail service", |it| it.report.final_recipient = mailbox("lihua@163.com")),
+];
+
+#[test]
+fn what_differs_reads_as_it_was_read_last() {
+    for tag in LANGUAGES {
+        let mut all = String::new();
+        for (cause, ..) in SPECIMENS {
+            let said = |change: &dyn Fn(&mut Finding)| {
+                let mut it = specimen(cause);
+                it.diagnosis.confidence = Confidence::Certain;
+                it.report.remote_mta = Some("mx.buyer.example.cn".to_owned());
+                if it.report.reply_code.is_none() {
+                    it.report.diagnostic = Some("554 no".to_owned()); // so that it is theirs
+                }
+                change(&mut it);
+                let text = explain(&it, tag, Audience::Author).text;
+                let above = text.split("-----").next().unwrap_or_default().to_owned();
+                above.lines().skip(1).filter(|it| !it.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+            };
+            let mut seen: HashSet<String> = HashSet::new();
+            let _ = writeln!(all, "######## {cause}");
+            for (name, change) in [&("certain", (|_| {}) as Change)].into_iter().chain(VARIANTS) {
+                let lines = said(change);
+                let new: Vec<_> = lines.into_iter().filter(|it| seen.insert(it.clone())).collect();
+                if *name != "certain" {
+                    let _ = writeln!(all, "#### {name}\n{}\n", new.join("\n"));
+                }
+            }
+        }
+        insta::assert_snapshot!(format!("variants_{tag}"), all);
+    }
+}
