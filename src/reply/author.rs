@@ -189,8 +189,9 @@ fn the_move(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditi
 
 /// Something to send the recipient by another channel, in the language that they read.
 fn pass_on(frame: &Frame<'_>, case: &Case<'_>, acts: Acts) -> Vec<Block> {
-    let ours = case.conditions.holds("own side") || case.conditions.holds("own server");
-    if !matches!(acts, Acts::RecipientSide | Acts::OwnAdmin) || ours {
+    // To oneself there is nothing to say; and whom to, where the address is not one that was written?
+    let nobody = ["own side", "own server", "forwarded"].iter().any(|it| case.conditions.holds(it));
+    if !matches!(acts, Acts::RecipientSide | Acts::OwnAdmin) || nobody {
         return Vec::new();
     }
     let words = in_their_language(frame, case, "pass on");

@@ -131,7 +131,7 @@ pub(super) struct Facts {
     pub(super) date: Option<String>,
     // for the administrator only: times with offset, and the reply in full
     pub(super) sent_at_offset: Option<String>,
-    /// Of our zone when the original was sent: "+08:00".
+    /// Of our zone when the original was sent: "+8".
     pub(super) utc_offset: Option<String>,
     pub(super) failed_at_offset: Option<String>,
     pub(super) reply: Option<String>,

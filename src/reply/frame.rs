@@ -103,9 +103,14 @@ impl<'a> Frame<'a> {
         self.zoned(at).strftime("%Y-%m-%d %H:%M %:z").to_string()
     }
 
-    /// "+08:00".
+    /// "+8", "-3:30", and nothing for UTC itself.
     pub(super) fn utc_offset(&self, at: Timestamp) -> String {
-        self.zoned(at).strftime("%:z").to_string()
+        let minutes = self.zoned(at).offset().seconds() / 60;
+        match (minutes / 60, minutes.abs() % 60) {
+            (0, 0) => String::new(),
+            (hours, 0) => format!("{hours:+}"),
+            (hours, rest) => format!("{hours:+}:{rest:02}"),
+        }
     }
 
     /// The next full half hour at least `minutes` from now, in words; what falls into the night

@@ -43,7 +43,8 @@ impl<'a> Frame<'a> {
             facts.message_id = original.message_id.as_ref().map(|it| safe::line(&it.to_string(), 200));
             let by_author = original.from.as_ref().is_some_and(|it| it.same_mailbox(author));
             let name = original.from_name.as_deref().map(|it| safe::line(it, 40)).unwrap_or_default();
-            facts.author_name = Some(name).filter(|it| by_author && !it.is_empty() && !it.contains(['@', '/', ':']));
+            facts.author_name =
+                Some(name).filter(|it| by_author && !it.is_empty() && !it.contains(['@', '/', ':', ',']));
             facts.sent_at = original.date.map(|at| self.day_and_time(at));
             facts.sent_at_offset = original.date.map(|at| self.with_offset(at));
             facts.utc_offset = original.date.map(|at| self.utc_offset(at));

@@ -44,12 +44,15 @@ pub(super) fn speaker(bounce: &Bounce, finding: &Finding, author: &Mailbox) -> S
     {
         return Speaker::Summary;
     }
+    // A connection that was never made, and a name that leads nowhere, only our side can tell of.
+    if matches!(finding.diagnosis.family, Family::Connection | Family::Domain) && report.reply_code.is_none() {
+        return Speaker::Summary;
+    }
     if let Some(host) = &report.remote_mta {
         return if at_our_domain(host) { Speaker::Ours } else { Speaker::Theirs };
     }
     let reporter_is_ours = bounce.reporting_mta.as_deref().is_some_and(at_our_domain);
     match finding.diagnosis.family {
-        Family::Connection | Family::Domain if report.reply_code.is_none() => Speaker::Summary,
         Family::Submission if reporter_is_ours || bounce.reporting_mta.is_none() => Speaker::Ours,
         Family::Connection
         | Family::Domain

@@ -251,3 +251,44 @@ fn a_click_writes_only_to_an_address_of_our_own_suggestion() {
     let [link] = links[..] else { panic!("{links:?}") };
     assert!(link.starts_with("mailto:li@hichina.example?subject=%E5%85%B3"), "{link}");
 }
+
+#[test]
+fn a_delay_of_which_little_is_sure_is_a_delay_all_the_same() {
+    for confidence in [Confidence::Likely, Confidence::Guess] {
+        for cause in ["sender_rejected", "expired", "undetermined"] {
+            let mut finding = delayed(specimen(cause));
+            finding.diagnosis.confidence = confidence;
+            let chinese = written(std::slice::from_ref(&finding), &["zh-CN"], |_, _| {}).text;
+            assert!(chinese.contains("还没有送到，正在自动重试") && !chinese.contains("已经停止"), "{chinese}");
+            let english = written(std::slice::from_ref(&finding), &["en"], |_, _| {}).text;
+            assert!(english.contains("hasn't got through yet") && !english.contains("gave up"), "{english}");
+        }
+        let mut finding = specimen("mailbox_full");
+        finding.diagnosis.confidence = confidence;
+        let follow_up = written(&[finding], &["zh-CN"], |plan, _| plan.sequence = 1).text;
+        assert!(follow_up.contains("同一封邮件的后续"), "{follow_up}");
+    }
+}
+
+#[test]
+fn nothing_is_written_to_pass_on_to_an_address_that_nobody_wrote_to() {
+    let mut forwarded = finding("lisi88@qq.com", "undetermined", "550 no");
+    forwarded.report.original_recipient = None;
+    let text = written(&[forwarded], &["en"], |_, bounce| {
+        if let Some(original) = &mut bounce.original {
+            original.to = vec![mailbox("zhao@partner.example.cn")];
+        }
+    })
+    .text;
+    assert!(text.contains("l***@qq.com") && !text.contains("text message"), "{text}");
+}
+
+#[test]
+fn a_connection_that_failed_is_told_by_our_side() {
+    let mut it = specimen("connection_failed");
+    it.report.remote_mta = Some("mx.factory.example.cn".to_owned());
+    it.report.diagnostic = Some("The recipient server did not accept our requests to connect.".to_owned());
+    let text = written(&[it], &["zh-CN"], |_, _| {}).text;
+    assert!(text.contains("我方服务器说，对方服务器连不上"), "{text}");
+    assert!(text.contains("我方服务器（连接 mx.factory.example.cn 时）的原话："), "{text}");
+}
