@@ -83,7 +83,10 @@ impl<'a> Frame<'a> {
         holding.set("new address", diagnosis.facts.new_address.is_some());
         facts.hops = diagnosis.facts.hops;
         facts.hop_limit = diagnosis.facts.hop_limit;
-        holding.set("own admin", acts(self, entry) == Acts::OwnAdmin);
+        let acts = acts(self, entry);
+        holding.set("own admin", acts == Acts::OwnAdmin);
+        holding.set("their move", acts == Acts::RecipientSide);
+        holding.set("wait", acts == Acts::NobodyWait);
         holding.set("own side", domain == self.plan.addressee.domain());
         holding.set("public", is_public(domain));
         holding.set("expired", diagnosis.expired);

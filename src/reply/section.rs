@@ -21,6 +21,8 @@ pub(super) const CONDITIONS: &[&str] = &[
     "some delivered",
     // what is known of the case
     "own admin",
+    "their move",
+    "wait",
     "own side",
     "own server",
     "public",

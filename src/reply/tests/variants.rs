@@ -4,6 +4,7 @@
 use std::{collections::HashSet, fmt::Write as _};
 
 use super::*;
+use crate::diagnosis::Acts;
 
 type Change = fn(&mut Finding);
 
@@ -20,6 +21,48 @@ const VARIANTS: &[(&str, Change)] = &[
     ("to a colleague", |it| it.report.final_recipient = mailbox("wang.li@corp.example.cn")),
     ("to a public mail service", |it| it.report.final_recipient = mailbox("lihua@163.com")),
 ];
+
+/// Whose move a code or a rule makes it, where that is not the cause's own.
+const OTHER_MOVES: &[(&str, Acts)] = &[
+    ("blocklisted", Acts::RecipientSide),
+    ("connection_failed", Acts::RecipientSide),
+    ("content_rejected", Acts::OwnAdmin),
+    ("expired", Acts::Sender),
+    ("list_restricted", Acts::RecipientSide),
+    ("login_failed", Acts::Sender),
+    ("mail_loop", Acts::OwnAdmin),
+    ("mailbox_disabled", Acts::OwnAdmin),
+    ("mailbox_disabled", Acts::Sender),
+    ("no_mail_host", Acts::NobodyWait),
+    ("no_mail_host", Acts::Sender),
+    ("policy", Acts::NobodyWait),
+    ("policy", Acts::OwnAdmin),
+    ("protocol_error", Acts::NobodyWait),
+    ("rate_limited", Acts::OwnAdmin),
+    ("rate_limited", Acts::Sender),
+    ("recipient_rejected", Acts::Sender),
+    ("smtputf8_unsupported", Acts::OwnAdmin),
+    ("tls_required", Acts::RecipientSide),
+    ("undetermined", Acts::NobodyWait),
+    ("undetermined", Acts::RecipientSide),
+    ("undetermined", Acts::Sender),
+];
+
+#[test]
+fn the_steps_fit_whose_move_it_is() {
+    for tag in LANGUAGES {
+        let mut all = String::new();
+        for (cause, acts) in OTHER_MOVES {
+            let mut it = specimen(cause);
+            it.diagnosis.acts = *acts;
+            let text = explain(&it, tag, Audience::Author).text;
+            let above = text.split("-----").next().unwrap_or_default();
+            let lines: Vec<&str> = above.lines().skip(1).filter(|it| !it.is_empty() && !it.contains("WB-")).collect();
+            let _ = writeln!(all, "######## {cause}, {acts:?}\n{}\n", lines.join("\n"));
+        }
+        insta::assert_snapshot!(format!("moves_{tag}"), all);
+    }
+}
 
 #[test]
 fn what_differs_reads_as_it_was_read_last() {
