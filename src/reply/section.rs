@@ -10,7 +10,9 @@ pub(super) const CONDITIONS: &[&str] = &[
     "likely",
     "guess",
     "looked up",
+    // our server tells: what it met at theirs, or (with "own server") what it refused itself
     "our words",
+    "own server",
     // the kind of explanation
     "delayed",
     "asking",
@@ -19,14 +21,15 @@ pub(super) const CONDITIONS: &[&str] = &[
     "wrote it",
     "several",
     "some delivered",
-    // what is known of the case
-    "own admin",
+    // whose move it is, where that is not the author's
     "their move",
+    "own admin",
     "wait",
+    // the recipient: a colleague; of a mail service open to all, so without an IT department
     "own side",
-    "own server",
     "public",
     "forwarded",
+    // what is known of the case
     "expired",
     "limit known",
     "size known",
@@ -41,13 +44,14 @@ pub(super) const CONDITIONS: &[&str] = &[
     "told",
     "others too",
     "only you",
+    // what their words name, by `[marked]` in catalogue/reply.toml
     "spf",
     "dkim",
     "dmarc",
-    "ours",
     "sending quota",
     "many recipients",
     "busy mailbox",
+    "broke off",
     // words to pass on are not in the language of the page
     "other language",
 ];
