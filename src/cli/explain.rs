@@ -54,8 +54,8 @@ enum For {
 pub(super) fn run(config: &Path, args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let unreadable = |error: String| Failure::new(Exit::UnreadableData, format!("{}: {error}", args.path.display()));
     let bytes = read_one(&args.path).map_err(unreadable)?;
-    let knowledge = Knowledge::embedded()?;
-    let bounce = match knowledge.recognise(&bytes) {
+    let (knowledge, recognition) = Knowledge::embedded_and(&bytes)?;
+    let bounce = match recognition {
         Recognition::Bounce(bounce) => bounce,
         Recognition::NotABounce(it) => match it.quoted {
             Some(bounce) => *bounce,

@@ -139,8 +139,9 @@ impl<'a> Text<'a> {
 /// Squeezes the words of a rule in the same way; marks are not made.
 pub(super) fn squeeze_words(words: &str) -> String {
     if words.is_ascii() {
-        let letters = words.bytes().filter(u8::is_ascii_alphanumeric);
-        return letters.map(|b| char::from(b.to_ascii_lowercase())).collect();
+        let mut squeezed = String::with_capacity(words.len());
+        squeezed.extend(words.bytes().filter(u8::is_ascii_alphanumeric).map(|b| char::from(b.to_ascii_lowercase())));
+        return squeezed;
     }
     words.chars().flat_map(fold).collect()
 }

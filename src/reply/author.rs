@@ -39,7 +39,7 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
     let mut page = match (&shown[..], subjects.len()) {
         ([], _) => unreadable(frame, bounces),
         ([case, ..], 1) => single(frame, case, others),
-        ([first, ..], _) => several(frame, first, subjects, others, limits),
+        ([first, ..], _) => several(frame, first, subjects, others, limits, told(frame, bounces, &entries)),
     };
     frame.tag.clone_into(&mut page.language);
     if !failed.is_empty() && !delayed.is_empty() {
@@ -53,7 +53,9 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
     }
     page.greeting = Some(frame.line("greeting", &holding, &common)).filter(|it| !it.is_empty());
     // Where the first thing asked is to forward this mail to the helpdesk, it need not be said twice.
-    let said = page.moves.len() == 1 && page.moves.iter().any(|it| it.acts == Acts::OwnAdmin) && !common.told;
+    let said = page.moves.len() == 1
+        && page.moves.iter().any(|it| it.acts == Acts::OwnAdmin)
+        && !told(frame, bounces, &entries);
     if !said || holding.holds("asking") {
         page.notes.extend(frame.blocks("whom to ask", &holding, &common));
     }
@@ -83,6 +85,19 @@ pub(super) fn entries<'a>(frame: &Frame<'_>, bounces: &'a [(Bounce, Vec<Finding>
 
 fn key(mailbox: &Mailbox) -> String {
     mailbox.to_string().to_lowercase()
+}
+
+/// Whether the administrator has been told of all that is theirs to do: a bounce is counted by its
+/// first failure.
+fn told(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], entries: &[Entry<'_>]) -> bool {
+    let own = |it: &Finding| it.diagnosis.acts == Acts::OwnAdmin;
+    let counted = |findings: &[Finding]| {
+        let first = findings.iter().find(|it| it.report.action == Action::Failed).or(findings.first());
+        first.is_some_and(own) || !findings.iter().any(own)
+    };
+    frame.settings.administrator_is_told
+        && bounces.iter().all(|(_, findings)| counted(findings))
+        && entries.iter().all(|it| own(it.finding) || acts(frame, it) != Acts::OwnAdmin)
 }
 
 /// How many of the original's recipients no bounce speaks of.
@@ -252,12 +267,20 @@ fn move_name(acts: Acts) -> String {
     format!("move {name}")
 }
 
-fn several(frame: &Frame<'_>, first: &Case<'_>, entries: &[Entry<'_>], others: usize, limits: Limits) -> Page {
+fn several(
+    frame: &Frame<'_>,
+    first: &Case<'_>,
+    entries: &[Entry<'_>],
+    others: usize,
+    limits: Limits,
+    told: bool,
+) -> Page {
     let facts = first.facts.clone().with_counts(entries.len(), others);
     let mut holding = Conditions::default();
-    for name in ["delayed", "asking", "follow-up", "after delay", "told", "wrote it"] {
+    for name in ["delayed", "asking", "follow-up", "after delay", "wrote it"] {
         holding.set(name, first.conditions.holds(name));
     }
+    holding.set("told", told);
     holding.set("several", true);
     holding.set("some delivered", others > 0);
     let mut page = Page {

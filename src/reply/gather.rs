@@ -96,7 +96,8 @@ impl<'a> Frame<'a> {
         holding.set("after delay", self.plan.after_delay && report.action == Action::Failed);
         let author = bounce.original.as_ref().and_then(|it| it.from.as_ref());
         holding.set("wrote it", author.is_some_and(|it| it.same_mailbox(&self.plan.addressee)));
-        holding.set("told", self.settings.administrator_is_told);
+        // The alert counts what diagnosis makes the administrator's, not what is theirs by our own reading.
+        holding.set("told", self.settings.administrator_is_told && diagnosis.acts == Acts::OwnAdmin);
         let words =
             format!("{} {}", diagnosis.matched, report.diagnostic.as_deref().unwrap_or_default()).to_ascii_lowercase();
         for (condition, marks) in &self.texts.knowledge.marked {

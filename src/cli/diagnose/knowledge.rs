@@ -36,18 +36,22 @@ impl Knowledge {
         &self.catalogue
     }
 
+    /// What ships with the program, and what one message is. The rules are read beside the
+    /// message: for a single one either takes as long as the other.
+    pub fn embedded_and(bytes: &[u8]) -> Result<(Self, Recognition), Failure> {
+        let (knowledge, recognition) = std::thread::scope(|scope| {
+            let knowledge = scope.spawn(Self::embedded);
+            let recognition = recognise(bytes);
+            (knowledge.join(), recognition)
+        });
+        let knowledge = knowledge.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((knowledge, recognition))
+    }
+
     /// What a message is. A fault of ours in reading one message is that message's, not the run's.
     #[must_use]
     pub fn recognise(&self, bytes: &[u8]) -> Recognition {
-        catch_unwind(AssertUnwindSafe(|| bounce::recognise(bytes))).unwrap_or_else(|_| {
-            let envelope = Envelope::default();
-            Recognition::NotABounce(NotABounce {
-                because: WhyNot::Unreadable,
-                forwarded_by: None,
-                quoted: None,
-                envelope,
-            })
-        })
+        recognise(bytes)
     }
 
     /// Why one recipient was not reached; `country` says where our side stands.
@@ -83,6 +87,13 @@ impl Knowledge {
             })
             .collect()
     }
+}
+
+fn recognise(bytes: &[u8]) -> Recognition {
+    catch_unwind(AssertUnwindSafe(|| bounce::recognise(bytes))).unwrap_or_else(|_| {
+        let envelope = Envelope::default();
+        Recognition::NotABounce(NotABounce { because: WhyNot::Unreadable, forwarded_by: None, quoted: None, envelope })
+    })
 }
 
 /// Whether there is anything to diagnose.

@@ -45,6 +45,7 @@ fn what_our_own_server_refused_is_not_theirs_to_mend() {
             let text = explain(&it, "zh-CN", Audience::Author).text;
             assert!(text.contains("我方服务器 ✗") || text.contains("您 → 我方服务器 ✓ → 收件人邮箱 ✗"), "{text}");
             assert!(text.contains("【我方管理员处理】") && !text.contains("的 IT"), "{cause}: {text}");
+            assert!(!text.contains("已通知管理员"), "no alert counts it: {cause}: {text}");
             let text = explain(&it, "en", Audience::Administrator).text;
             assert!(text.contains("--- Your move (administrator) ---"), "{cause}: {text}");
         }
@@ -116,4 +117,18 @@ fn every_mark_names_a_condition_and_every_cause_of_the_list_exists() {
     for cause in named {
         assert!(SPECIMENS.iter().any(|it| it.0 == cause), "{cause}");
     }
+}
+
+#[test]
+fn only_what_the_alert_counts_is_said_to_have_been_told() {
+    let text = |causes: [&str; 2]| {
+        let findings = causes.map(specimen).to_vec();
+        let bounce = bounce(&findings);
+        let plan = plan(&bounce, &["zh-CN"]);
+        render_parts(&TEXTS, &settings(), &plan, &[(bounce, findings)], Audience::Author, now()).text
+    };
+    let first = text(["blocklisted", "mailbox_full"]);
+    assert!(first.contains("已通知管理员"), "{first}");
+    let second = text(["mailbox_full", "blocklisted"]);
+    assert!(!second.contains("已通知管理员") && second.contains("请把本邮件转给 IT 服务台"), "{second}");
 }
