@@ -110,7 +110,9 @@ impl<'a> Frame<'a> {
         facts.rule = Some(safe::line(&diagnosis.rule, 80));
         facts.their_host = report.remote_mta.as_deref().map(|it| safe::line(it, 255));
         let quoted = report.diagnostic.as_deref().map(|it| safe::mask_addresses(&safe::line(it, 4096), typed));
-        facts.words = quoted.as_deref().map(|it| pieces_text(&safe::defang(&safe::line(it, 160), |_| false)));
+        // The sentence around the quotation has a full stop of its own.
+        let words = |it: &str| safe::line(it, 160).trim_end_matches(['。', '.']).to_owned();
+        facts.words = quoted.as_deref().map(|it| pieces_text(&safe::defang(&words(it), |_| false)));
         facts.reply = quoted.map(|it| {
             pieces_text(&safe::defang(&safe::line(&it, 1000), |host| self.texts.knowledge.link_hosts.contains(host)))
         });

@@ -51,6 +51,7 @@ pub(super) const CONDITIONS: &[&str] = &[
     "sending quota",
     "many recipients",
     "busy mailbox",
+    "sender limited",
     "broke off",
     // words to pass on are not in the language of the page
     "other language",

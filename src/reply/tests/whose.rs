@@ -97,6 +97,8 @@ fn a_limit_is_told_as_what_it_limits() {
             "这个邮箱来信太多",
             "以后再发一次",
         ),
+        ("550 frequency of receiving messages is limited", "这个邮箱来信太多", "以后再发一次"),
+        ("550 Sender frequency limited", "对方限制了发件地址", "以后再发一次"),
         ("421 Too many connections", "对方限制了我方服务器", "以后再发一次"),
     ];
     for (words, reason, step) in limits {
