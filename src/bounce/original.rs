@@ -30,7 +30,7 @@ pub(super) fn part(mail: &Mail) -> Option<&Part> {
         // Some return it as a file, or as plain text that begins with a header.
         mail.parts().iter().skip(1).find(|it| {
             let file = it.file_name().is_some_and(|name| name.to_ascii_lowercase().ends_with(".eml"));
-            (file || it.content_type() == "application/octet-stream")
+            (file || it.content_type() == "application/octet-stream" || it.is_text() && it.is_attachment())
                 && it.children().is_empty()
                 && looks_like_header(&it.bytes())
         })

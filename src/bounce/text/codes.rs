@@ -21,13 +21,13 @@ static STATUS: LazyLock<Option<Regex>> =
 /// A reply code where a reply may begin: at the start, or after a word that introduces it.
 static REPLY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(
-        r"(?i)(?:^|said:?|returned:?|was:|response:?|reason:|error:?|code:?|failure:?|replied:?|answered:?|smtp;|>>>|<<<|<--|\||[:;(\[=]|\]|rejected)\s*#?([45][0-9]{2})(?:$|[ \-.,:;)#<\]]|[A-Z][a-z])",
+        r"(?i)(?:^|said:?|returned:?|was:|response:?|reason:|error:?|code:?|failure:?|replied:?|answered:?|smtp;|返回|应答|响应|>>>|<<<|<--|\||[:;(\[=]|\]|rejected)\s*#?([45][0-9]{2})(?:$|[ \-.,:;)#<\]]|[A-Z][a-z])",
     )
 });
 
 /// ASCII is all there is to see: octets make for small automata.
 fn pattern(pattern: &str) -> Option<Regex> {
-    RegexBuilder::new(pattern).unicode(false).build().ok()
+    RegexBuilder::new(pattern).unicode(false).multi_line(true).build().ok()
 }
 
 /// The enhanced status code that `text` shows, the one beside a reply code first.
@@ -138,6 +138,8 @@ mod tests {
             ("connect to 192.5.1.1 failed", None, None),
             ("in the queue for 550 minutes", None, None),
             ("Exim 4.96.1 gave up", None, None),
+            ("对方服务器返回 552 邮箱已满", Some(552), None),
+            ("Account disabled.\n550 user unknown", Some(550), None),
         ] {
             assert_eq!(reply_code(text).map(ReplyCode::get), code, "{text}");
             assert_eq!(status(text).map(|it| it.to_string()).as_deref(), enhanced, "{text}");
