@@ -6,13 +6,16 @@ use crate::mail::{Mail, Mailbox, Part, header::addresses};
 /// The bounce inside an attached message, with the person who forwarded it. Providers and lists
 /// that wrap bounces mechanically are no persons.
 pub(super) fn attached(mail: &Mail) -> Option<(Bounce, Option<Mailbox>)> {
-    let inner = mail.parts().iter().skip(1).filter(|it| is_message(it)).take(20).find_map(|part| {
-        match read(part.message()?) {
-            Recognition::Bounce(bounce) => Some(bounce),
-            Recognition::NotABounce(_) => None,
-        }
-    })?;
-    Some((inner, person(mail)))
+    // A gateway may hand on the whole as the only part.
+    let whole = mail.parts().first().filter(|it| it.content_type().starts_with("message/"));
+    let inner =
+        whole.into_iter().chain(mail.parts().iter().skip(1)).filter(|it| is_message(it)).take(20).find_map(|part| {
+            match read(part.message()?) {
+                Recognition::Bounce(bounce) => Some(bounce),
+                Recognition::NotABounce(_) => None,
+            }
+        })?;
+    Some((inner, person(mail).filter(|it| !why_not::is_nobodys_name(it.local()))))
 }
 
 fn is_message(part: &Part) -> bool {
@@ -37,7 +40,7 @@ pub(super) fn hands_on(mail: &Mail) -> Option<Mailbox> {
     let quotes = || {
         let marked = |it: &&str| it.trim_start().starts_with(['>', '|']);
         let text = mail.text();
-        text.lines().take(2000).filter(marked).nth(1).is_some() || announces(text)
+        text.lines().take(2000).filter(marked).nth(1).is_some() || announces(text) || names_a_daemon(text)
     };
     (answers || quotes() || !text::is_bounce_subject(bare) || prefixed && attached(mail).is_some()).then_some(person)
 }
@@ -64,6 +67,15 @@ fn announces(text: &str) -> bool {
         let bare = line.trim();
         let ruled = bare.starts_with("--") || bare.starts_with("__") || bare.ends_with([':', '：']);
         ruled && bare.len() < 120 && WORDS.iter().any(|it| bare.to_lowercase().contains(it))
+    })
+}
+
+/// Whether the pasted header of a daemon's message stands near the top, as Foxmail and Outlook paste it.
+fn names_a_daemon(text: &str) -> bool {
+    const LABELS: &[&str] = &["from", "发件人", "寄件者", "寄件人", "差出人", "von", "de", "da", "от", "보낸 사람"];
+    text.lines().take(60).filter_map(|it| it.split_once([':', '：'])).any(|(label, value)| {
+        let label = label.trim_matches(['*', '>', ' ', '\u{3000}', '\u{a0}']).to_lowercase();
+        LABELS.contains(&label.as_str()) && why_not::is_daemon_name(value)
     })
 }
 
@@ -130,15 +142,10 @@ fn starts(text: &str) -> Vec<usize> {
 /// Reads a pasted text as if a daemon had sent it.
 fn as_message(text: &str) -> Option<Bounce> {
     let own_header = text.get(..text.floor_char_boundary(2048))?.to_ascii_lowercase();
-    let text = text
-        .replace("发件人：", "From: ")
-        .replace("发件人:", "From: ")
-        .replace("主题：", "Subject: ")
-        .replace("收件人：", "To: ");
     let whole =
         own_header.starts_with("from: ") || own_header.starts_with("return-path:") || own_header.starts_with("发件人");
     let source = if whole {
-        text
+        with_plain_header(text)
     } else {
         format!(
             "From: MAILER-DAEMON@localhost.invalid\nReturn-Path: <>\nSubject: Undelivered Mail Returned to Sender\n\n{text}"
@@ -152,6 +159,32 @@ fn as_message(text: &str) -> Option<Bounce> {
         Recognition::Bounce(bounce) => Some(bounce),
         Recognition::NotABounce(_) => None,
     }
+}
+
+/// The header that a mail program pasted on top, its labels as fields, parted from what follows.
+fn with_plain_header(text: &str) -> String {
+    const LABELS: &[(&str, &str)] = &[
+        ("发件人", "From"),
+        ("寄件者", "From"),
+        ("寄件人", "From"),
+        ("发送时间", "Date"),
+        ("收件人", "To"),
+        ("收件者", "To"),
+        ("抄送", "Cc"),
+        ("主题", "Subject"),
+        ("主旨", "Subject"),
+    ];
+    let mut source = String::with_capacity(text.len() + 64);
+    let mut rest = text;
+    while let Some((line, after)) = rest.split_once('\n') {
+        let plain = line.trim_matches(['*', ' ', '\u{a0}', '\r']);
+        let Some((label, value)) = plain.split_once([':', '：']).filter(|(label, _)| label.len() <= 24) else { break };
+        let label = label.trim_matches(['*', ' ', '\u{3000}', '\u{a0}']);
+        let field = LABELS.iter().find(|(it, _)| *it == label).map_or(label, |(_, it)| *it);
+        source.push_str(&format!("{field}: {}\n", value.trim_matches(['*', ' ', '\u{a0}'])));
+        rest = after;
+    }
+    source + "\n" + rest
 }
 
 /// Whether subject or text of a person's mail give reason to look for a quoted bounce.

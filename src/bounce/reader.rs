@@ -21,7 +21,9 @@ pub fn recognise(bytes: &[u8]) -> Recognition {
     if matches!(other.because, WhyNot::OurOwnReply | WhyNot::Unreadable) {
         return Recognition::NotABounce(other);
     }
-    if let Some((mut bounce, by)) = forwarded::attached(&mail) {
+    if why_not::tells_of_anothers(&mail) != Some(WhyNot::ListNotice)
+        && let Some((mut bounce, by)) = forwarded::attached(&mail)
+    {
         bounce.envelope = other.envelope;
         bounce.forwarded_by = by;
         return Recognition::Bounce(bounce);
@@ -74,6 +76,11 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     if why_not::carries_our_mark(mail, human) {
         return no(WhyNot::OurOwnReply, envelope);
     }
+    if let Some(robot) =
+        why_not::tells_of_anothers(mail).filter(|it| *it == WhyNot::ListNotice || !dsn::is_attached(mail))
+    {
+        return no(why_not::other_report(mail).unwrap_or(robot), envelope);
+    }
     if let Some(report) = dsn::find(mail) {
         if let Some(bounce) = join(mail, report, reading, human, envelope.clone()) {
             return Recognition::Bounce(bounce);
@@ -87,7 +94,12 @@ pub(super) fn read(mail: &Mail) -> Recognition {
         return no(other, envelope);
     }
     let robot = why_not::robot(mail);
-    let Some(reading) = reading else { return no(robot.unwrap_or(WhyNot::OrdinaryMail), envelope) };
+    let titled = text::is_bounce_subject(mail.header("subject").unwrap_or_default());
+    let otherwise = robot.unwrap_or(match titled && why_not::is_lure(mail) {
+        true => WhyNot::FakeBounce,
+        false => WhyNot::OrdinaryMail,
+    });
+    let Some(reading) = reading else { return no(otherwise, envelope) };
     let guessed = reading.provenance == Provenance::Guess;
     if guessed
         && let Some(robot) = robot
@@ -95,16 +107,39 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     {
         return no(robot, envelope);
     }
-    if guessed && why_not::is_fake(mail) {
+    if guessed && why_not::is_fake(mail) || is_baseless(mail, &reading) && why_not::has_links(mail) {
         return no(WhyNot::FakeBounce, envelope);
+    }
+    if guessed && is_baseless(mail, &reading) {
+        return no(otherwise, envelope);
     }
     match join(mail, Report::default(), Some(reading), human, envelope.clone()) {
         Some(bounce) => Recognition::Bounce(bounce),
-        None => no(robot.unwrap_or(WhyNot::OrdinaryMail), envelope),
+        None if titled && names_nobody_but_fails(mail) => Recognition::Bounce(lost(mail, envelope)),
+        None => no(otherwise, envelope),
     }
 }
 
-/// A report of which the header alone arrived: a failure, of nobody knows whom.
+/// A daemon tells of a failure, and of nobody who failed.
+fn names_nobody_but_fails(mail: &Mail) -> bool {
+    why_not::is_daemon(mail)
+        && text::tells_failure(mail.text())
+        && !text::is_warning_subject(mail)
+        && !why_not::has_links(mail)
+}
+
+/// Nobody failed but the reader of the message himself, no server said anything, and nothing came
+/// back: notices about a mailbox, and lures, are such, and hardly ever a bounce.
+fn is_baseless(mail: &Mail, reading: &TextReading) -> bool {
+    !reading.recipients.is_empty()
+        && reading.original_at.is_none()
+        && original::part(mail).is_none()
+        && mail.header("return-path").is_none_or(|it| it.trim() != "<>")
+        && reading.recipients.iter().all(|it| it.reply_code.is_none() && it.status.is_none())
+        && why_not::names_only_its_reader(mail, reading.recipients.iter().map(|it| &it.address))
+}
+
+/// A report of which the header alone arrived, or that names nobody: a failure, of nobody knows whom.
 fn lost(mail: &Mail, envelope: Envelope) -> Bounce {
     Bounce {
         format: "rfc3464".to_owned(),

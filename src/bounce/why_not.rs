@@ -1,11 +1,11 @@
 //! What a message is that is no bounce, by its form and by the signs that robots leave.
 
 use super::WhyNot;
-use crate::mail::{Mail, ReferenceId, header::addresses, mark};
+use crate::mail::{Mail, Mailbox, ReferenceId, header::addresses, mark};
 
 /// Machine-readable reports that are not about delivery.
 pub(super) fn other_report(mail: &Mail) -> Option<WhyNot> {
-    mail.parts().iter().find_map(|part| match part.content_type() {
+    let found = mail.parts().iter().find_map(|part| match part.content_type() {
         "message/feedback-report" => Some(WhyNot::FeedbackReport),
         "message/disposition-notification" | "message/global-disposition-notification" => {
             Some(WhyNot::DispositionNotification)
@@ -16,7 +16,8 @@ pub(super) fn other_report(mail: &Mail) -> Option<WhyNot> {
             _ => None,
         },
         _ => None,
-    })
+    });
+    found.filter(|it| *it != WhyNot::DispositionNotification || !is_refusal(mail))
 }
 
 /// Our mark anywhere in the message itself; the returned original is asked elsewhere (`design.md` §3).
@@ -62,6 +63,8 @@ const AUTO_REPLY_SUBJECTS: &[&str] = &[
     "外出",
     "不在",
     "自動返信",
+    "[auto-response",
+    "auto-response from",
 ];
 
 /// Words of those who want to be shown that a person writes.
@@ -77,6 +80,8 @@ const CHALLENGES: &[&str] = &[
     "please confirm",
     "challenge",
     "whitelist",
+    "approved senders",
+    "senders i have approved",
     "验证您的邮件",
     "点击确认",
 ];
@@ -101,9 +106,36 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
         let challenge = CHALLENGES.iter().any(|it| subject.contains(it) || head.contains(it));
         return Some(if challenge { WhyNot::Challenge } else { WhyNot::AutoReply });
     }
-    let listed =
-        headers.iter().any(|it| it.name.to_ascii_lowercase().starts_with("list-")) || field("precedence") == "list";
+    let listed = field("precedence") == "list"
+        || headers.iter().any(|it| {
+            let name = it.name.to_ascii_lowercase();
+            name.starts_with("list-") || LIST_FIELDS.contains(&name.as_str())
+        });
     (listed && !to_bounces(mail)).then_some(WhyNot::ListNotice)
+}
+
+/// Fields that list managers alone write (Mailman, ezmlm, Sympa), beside those of RFC 2369.
+const LIST_FIELDS: &[&str] =
+    &["x-list-administrivia", "x-mailman-version", "x-beenthere", "mailing-list", "x-sympa-to", "x-ezmlm-version"];
+
+/// The kind of a robot or list that is no daemon and tells of a bounce that another got: a digest,
+/// Mailman's "bounce action notification", a post with a pasted bounce, a ticket that repeats one.
+pub(super) fn tells_of_anothers(mail: &Mail) -> Option<WhyNot> {
+    let robot = robot(mail).filter(|_| !is_daemon(mail))?;
+    if mail.parts().first().is_some_and(|it| it.content_type() == "multipart/report") {
+        return None;
+    }
+    let (_, author) = addresses(mail.header("from").unwrap_or_default()).into_iter().next()?;
+    let gateway = is_robots_name(author.local());
+    let service = robot == WhyNot::ListNotice && is_named(author.local(), &["notification", "noreply", "donotreply"]);
+    (!gateway || service).then_some(robot)
+}
+
+/// A message that was refused by its recipient's rule or quota, and told so in the form of a receipt
+/// (RFC 5429 §2.2, Dovecot's delivery agent).
+fn is_refusal(mail: &Mail) -> bool {
+    let submitted = mail.header("auto-submitted").unwrap_or_default().to_ascii_lowercase();
+    submitted.contains("(rejected)") || mail.text().to_ascii_lowercase().contains("was automatically rejected")
 }
 
 /// Whether a robot shows itself as such although its reverse-path is null, as RFC 3834 §3.3 wants of
@@ -112,10 +144,10 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
 pub(super) fn is_plain_robot(mail: &Mail, robot: WhyNot) -> bool {
     let from = mail.header("from").unwrap_or_default();
     match robot {
-        WhyNot::ListNotice => !is_daemon_name(from, DAEMONS),
+        WhyNot::ListNotice => !is_daemon_name(from),
         WhyNot::AutoReply | WhyNot::Challenge => {
             let subject = mail.header("subject").unwrap_or_default().trim_start().to_lowercase();
-            !is_daemon_name(from, DAEMONS) && AUTO_REPLY_SUBJECTS.iter().any(|it| subject.starts_with(it))
+            !is_daemon_name(from) && AUTO_REPLY_SUBJECTS.iter().any(|it| subject.starts_with(it))
         }
         _ => false,
     }
@@ -135,7 +167,7 @@ fn to_bounces(mail: &Mail) -> bool {
 pub(super) fn is_daemon(mail: &Mail) -> bool {
     let from = mail.header("from").unwrap_or_default();
     let null = mail.header("return-path").is_some_and(|it| it.trim() == "<>");
-    null || is_daemon_name(from, DAEMONS) || is_daemon_name(from, &["delivery", "bounce"])
+    null || is_daemon_name(from) || is_named(from, &["delivery", "bounce"])
 }
 
 /// Names that daemons alone bear, squeezed.
@@ -159,9 +191,19 @@ const DAEMONS: &[&str] = &[
     "邮局",
 ];
 
-fn is_daemon_name(from: &str, names: &[&str]) -> bool {
+/// Whether a sender bears a name that daemons alone bear.
+pub(super) fn is_daemon_name(from: &str) -> bool {
+    is_named(from, DAEMONS)
+}
+
+fn is_named(from: &str, names: &[&str]) -> bool {
     let squeezed: String = from.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
     names.iter().any(|it| squeezed.contains(it))
+}
+
+/// Local parts behind which nobody reads.
+pub(super) fn is_nobodys_name(local: &str) -> bool {
+    is_named(local, &["noreply", "donotreply", "daemon", "postmaster"])
 }
 
 /// Local parts that programs write as, compared without punctuation.
@@ -195,14 +237,40 @@ pub(super) fn without_prefix(subject: &str) -> (bool, &str) {
 /// Made to look like a bounce: a daemon's name before an address that is none, nothing returned,
 /// and a link to follow.
 pub(super) fn is_fake(mail: &Mail) -> bool {
+    let null = mail.header("return-path").is_none_or(|it| it.trim() == "<>");
+    !null && is_lure(mail)
+}
+
+/// A daemon's name before an address, and a link to follow.
+pub(super) fn is_lure(mail: &Mail) -> bool {
     let from = mail.header("from").unwrap_or_default();
     let Some((name, _)) = from.split_once('<') else { return false };
-    let dressed = ["mail delivery", "postmaster", "mailer", "administrator", "mail system", "系统", "退信", "邮件管理"];
+    let dressed = [
+        "mail delivery",
+        "postmaster",
+        "mailer",
+        "administrator",
+        "mail system",
+        "系统",
+        "退信",
+        "邮件管理",
+        "系統",
+        "郵件管理",
+    ];
     let name = name.to_lowercase();
-    let links = mail.parts().iter().any(|it| {
-        let raw = String::from_utf8_lossy(it.raw()).to_ascii_lowercase();
+    dressed.iter().any(|it| name.contains(it)) && has_links(mail)
+}
+
+/// Whether the text has links to follow.
+pub(super) fn has_links(mail: &Mail) -> bool {
+    mail.parts().iter().any(|it| {
+        let raw = String::from_utf8_lossy(&it.bytes()).to_ascii_lowercase();
         it.is_text() && (raw.contains("href=") || raw.contains("http://") || raw.contains("https://"))
-    });
-    let null = mail.header("return-path").is_none_or(|it| it.trim() == "<>");
-    !null && links && dressed.iter().any(|it| name.contains(it))
+    })
+}
+
+/// Whether all who are said to have failed are those whom the message itself was sent to.
+pub(super) fn names_only_its_reader<'a>(mail: &Mail, mut named: impl Iterator<Item = &'a Mailbox>) -> bool {
+    let readers = mail.header("to").map(addresses).unwrap_or_default();
+    named.all(|it| readers.iter().any(|(_, reader)| reader.same_mailbox(it)))
 }

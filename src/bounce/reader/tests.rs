@@ -184,6 +184,99 @@ fn people_who_paste_forward_or_discuss_a_bounce_make_no_bounce() {
     }
 }
 
+/// Reports and pasted bounces in mail of lists and ticket systems are others' bounces.
+#[test]
+fn lists_and_tickets_that_tell_of_a_bounce_make_none() {
+    let pasted = "This is the mail system at host mx.example.net.\n\nI'm sorry to have to inform you that your message could not\n\
+        be delivered to one or more recipients.\n\n<w@x.example>: host mx.example.net[192.0.2.1] said: 550 5.1.1 no\n";
+    let mixed =
+        |part: &str| format!("Content-Type: multipart/mixed; boundary=o\n\n--o\n\nsee below\n--o\n{part}\n--o--\n");
+    let attached = mixed(&format!("Content-Type: message/rfc822\n\n{REPORT}"));
+    let digest = mixed(&format!("Content-Type: multipart/digest; boundary=d\n\n--d\n\n{REPORT}\n--d--"));
+    for (source, expected) in [
+        (
+            format!("From: Li <li@x.example>\nSubject: strange bounce\nList-Id: <talk.x.example>\n\n{pasted}"),
+            WhyNot::ListNotice,
+        ),
+        (
+            format!("From: dev <notifications@hub.example>\nSubject: Re: bounces (#550)\nPrecedence: list\n\n{pasted}"),
+            WhyNot::ListNotice,
+        ),
+        (
+            format!(
+                "From: Help <help@x.example>\nSubject: [12] failure notice\nAuto-Submitted: auto-replied\n\n{pasted}"
+            ),
+            WhyNot::AutoReply,
+        ),
+        (
+            format!(
+                "From: mailman@x.example\nSubject: Bounce action notification\nX-List-Administrivia: yes\n{attached}"
+            ),
+            WhyNot::ListNotice,
+        ),
+        (
+            format!("From: talk-request@x.example\nSubject: Talk Digest\nList-Id: <talk.x.example>\n{digest}"),
+            WhyNot::ListNotice,
+        ),
+    ] {
+        assert_eq!(no_bounce(&source).because, expected, "{source}");
+    }
+}
+
+#[test]
+fn a_postmasters_letters_and_notices_about_ones_own_mailbox_are_no_bounces() {
+    for (head, text) in [
+        (
+            "From: Postmaster <postmaster@x.example>\nSubject: Your mail to our users",
+            "your server still sends mail to li@x.example, who left. We answer 550 5.1.1.",
+        ),
+        (
+            "From: Postmaster <postmaster@x.example>\nSubject: Your messages",
+            "3 of your messages to li@x.example could not be delivered since Monday, his mailbox is full (552 5.2.2).",
+        ),
+        (
+            "From: postmaster@corp.example.cn\nSubject: Quota warning\nAuto-Submitted: auto-generated",
+            "Your mailbox chen@corp.example.cn is 95% full. Then mail is rejected with 552 5.2.2.",
+        ),
+        (
+            "From: an@corp.example.cn\nSubject: 客户邮箱退信的问题\nContent-Type: text/plain; charset=utf-8",
+            "发给 li@x.example 的邮件又被退信了，退信原因是邮箱已满（552 5.2.2）。",
+        ),
+        (
+            "From: 系统管理员 <admin@bulk.example>\nSubject: 退信通知\nContent-Type: text/plain; charset=utf-8",
+            "您的邮箱容量已满，5封邮件被退回：http://bulk.example/login?u=chen@corp.example.cn",
+        ),
+        (
+            "From: Mail System <notice@bulk.example>\nSubject: 系统退信\nContent-Type: text/html; charset=utf-8",
+            "<p>收件人：chen@corp.example.cn</p><p>退信原因：邮箱空间不足</p><a href='http://bulk.example/'>扩容</a>",
+        ),
+    ] {
+        let source = format!("{head}\nTo: chen@corp.example.cn\n\n{text}\n");
+        let because = no_bounce(&source).because;
+        assert!(
+            matches!(because, WhyNot::OrdinaryMail | WhyNot::FakeBounce | WhyNot::AutoReply),
+            "{because:?}: {source}"
+        );
+    }
+}
+
+#[test]
+fn a_bounce_that_names_nobody_is_a_failure_all_the_same() {
+    let it = bounce(
+        "Return-Path: <>\nFrom: MAILER-DAEMON@x.example\nSubject: Mail delivery failed\n\nYour message could not be delivered: the mailbox is full.\n",
+    );
+    assert!(it.recipients.is_empty());
+}
+
+#[test]
+fn a_forward_is_known_by_the_header_pasted_into_it() {
+    let it = no_bounce(
+        "From: Li <li@corp.example.cn>\nSubject: Fw: 系统退信\nContent-Type: text/plain; charset=utf-8\n\n什么意思？\n\n发件人： Postmaster@163.com\n发送时间： 2026-08-17 09:12\n收件人： li@corp.example.cn\n主题： 系统退信\n抱歉，您的邮件被退回来了\n收件人：w@x.example\n退信原因：\n英文说明:SMTP error, RCPT TO: Host x.example(192.0.2.4) said: 550 User not found\n",
+    );
+    assert_eq!(it.because, WhyNot::QuotedBounce);
+    assert_eq!(it.quoted.expect("read").recipients[0].final_recipient.to_string(), "w@x.example");
+}
+
 #[test]
 fn robots_receipts_complaints_and_lures_are_told_apart() {
     let report = |kind: &str, part: &str| {

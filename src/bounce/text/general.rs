@@ -14,6 +14,7 @@ use super::{
     patterns::addresses,
     shared::SharedPatterns,
 };
+use crate::{bounce::why_not, mail::Mailbox};
 
 /// More lines than this are not weighed.
 const LINE_LIMIT: usize = 400;
@@ -56,7 +57,7 @@ pub(super) fn read(lines: &[Line], seen: &Seen, fields: Fields<'_>, shared: &Sha
     };
     let candidates = weighing.candidates();
     let best = candidates.iter().map(|it| it.weight).max().unwrap_or(0);
-    let person = certainty == Certainty::IfSomeoneFailed && writes_as_returned_to(fields);
+    let person = certainty == Certainty::IfSomeoneFailed && may_be_a_person(seen, fields);
     let sure = |it: &Candidate| {
         if it.apart { it.weight > ENOUGH } else { !person && it.weight > AMID_WORDS }
     };
@@ -98,7 +99,7 @@ fn certainty(lines: &[Line], seen: &Seen, fields: Fields<'_>) -> Option<Certaint
     let reply = || lines.iter().take(LINE_LIMIT).any(|it| codes::looks_like_reply(&it.text));
     // Nobody writes letters as MAILER-DAEMON.
     let enough = if squeeze(fields.from).contains("mailerdaemon") { 1 } else { 2 };
-    let letter = || !subject && !null_path(fields) && enough > 1 && !reply();
+    let letter = || !subject && !null_path(fields) && enough > 1;
     if sender && (sum >= enough || reply()) {
         // A postmaster's letter speaks of failures too.
         Some(if letter() { Certainty::IfSomeoneFailed } else { Certainty::Bounce })
@@ -109,11 +110,19 @@ fn certainty(lines: &[Line], seen: &Seen, fields: Fields<'_>) -> Option<Certaint
     }
 }
 
-/// The reverse-path is the author's own address, as in what people write.
-fn writes_as_returned_to(fields: Fields<'_>) -> bool {
-    let author = addresses(fields.from).into_iter().next().map(|(it, _)| it.to_lowercase());
+/// The reverse-path is the author's own address, as in what people write, or the author's name is
+/// none that programs write as, or it is, but the subject tells of no failure.
+fn may_be_a_person(seen: &Seen, fields: Fields<'_>) -> bool {
+    if seen.first(Sign::Subject).or(seen.first(Sign::DelayedSubject)).is_none() {
+        return true;
+    }
+    let Some(author) = addresses(fields.from).into_iter().next().and_then(|(it, _)| Mailbox::parse(&it)) else {
+        return false;
+    };
     let path = fields.headers.first("Return-Path").map(addresses).unwrap_or_default();
-    author.is_some() && path.into_iter().next().map(|(it, _)| it.to_lowercase()) == author
+    let path = path.into_iter().next().and_then(|(it, _)| Mailbox::parse(&it));
+    path.is_some_and(|it| it.same_mailbox(&author))
+        || seen.first(Sign::Daemon).is_none() && !why_not::is_robots_name(author.local())
 }
 
 /// A null reverse-path (RFC 5321 §4.5.5), or no author at all, which is as much.

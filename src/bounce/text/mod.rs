@@ -85,6 +85,18 @@ pub fn is_bounce_subject(subject: &str) -> bool {
     FORMATS.is_bounce_subject(subject)
 }
 
+/// Whether words are those of bounces alone.
+#[must_use]
+pub fn tells_failure(words: &str) -> bool {
+    FORMATS.tells_failure(words)
+}
+
+/// Whether the subject of a message is that of a warning.
+#[must_use]
+pub fn is_warning_subject(mail: &Mail) -> bool {
+    FORMATS.is_warning_subject(mail.header("subject").unwrap_or_default())
+}
+
 /// Whether words say that delivery was tried for long and given up.
 #[must_use]
 pub fn tells_expiry(words: &str) -> bool {

@@ -122,6 +122,8 @@ pub(super) fn addresses(text: &str) -> Vec<(String, usize)> {
         return Vec::new();
     }
     let found = pattern.iter().flat_map(|it| it.find_iter(text.as_bytes()));
+    // `//host/path?user=a@b` is a piece of a link.
+    let found = found.filter(|it| !it.as_bytes().starts_with(b"//"));
     found.map(|it| (String::from_utf8_lossy(it.as_bytes()).into_owned(), it.start())).collect()
 }
 
@@ -161,5 +163,6 @@ mod tests {
                 addresses(&super::super::lines::fold(text)).into_iter().map(|(it, _)| it).collect();
             assert_eq!(found, [wanted], "{text}");
         }
+        assert_eq!(addresses("see http://mail.example/login?u=wang@example.org"), []);
     }
 }

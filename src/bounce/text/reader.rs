@@ -77,6 +77,14 @@ impl Formats {
         self.marks.subject_says(&[Sign::Subject, Sign::DelayedSubject], subject)
     }
 
+    pub(super) fn tells_failure(&self, words: &str) -> bool {
+        self.marks.says(Sign::Sentence, words)
+    }
+
+    pub(super) fn is_warning_subject(&self, subject: &str) -> bool {
+        self.marks.subject_says(&[Sign::DelayedSubject], subject)
+    }
+
     pub(super) fn read(&self, mail: &Mail) -> Option<TextReading> {
         let text = self.look_at(mail);
         let reading = self.recipients(&text)?;
