@@ -435,7 +435,8 @@ impl Builder {
     }
 }
 
-const PHRASE_HINT: &str = "a phrase is words with {address}, {host}, {ip}, {number} or {*} between them";
+const PHRASE_HINT: &str = "a phrase is words with {address}, {host}, {ip}, {number} or {*} between them, and {recipient}, {sender}, \
+    {client}, {domain} or {message} before them";
 const CODE_HINT: &str = "write `x.1.1`, `5.7.606-649`, `550` or `500-504`";
 
 fn phrase(

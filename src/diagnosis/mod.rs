@@ -11,6 +11,7 @@ mod facts;
 mod form;
 mod literals;
 mod matcher;
+mod noun;
 mod phrase;
 mod place;
 mod proof;

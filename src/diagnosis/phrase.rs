@@ -4,12 +4,14 @@
 //! Placeholders: `{address}`, `{host}` (a name, an IP literal, or both), `{ip}`, `{number}` and
 //! `{*}` (anything up to 160 octets). A `{*}` at either end lifts the word boundary there, so
 //! `greylist{*}` finds `greylisted` too. Pieces of 16 octets and more need no word boundary:
-//! they survive lost blanks around them.
+//! they survive lost blanks around them. At the beginning may stand `{recipient}`, `{sender}`,
+//! `{client}`, `{domain}` or `{message}`: a noun of that sort (`noun.rs`).
 
 use std::{net::IpAddr, ops::Range};
 
 use super::{
     literals::{Hits, Literals},
+    noun::Noun,
     text::{Text, squeeze_words},
 };
 
@@ -17,6 +19,10 @@ use super::{
 const SELF_EVIDENT: usize = 16;
 /// What `{*}` may span, in octets of the original.
 const ANYTHING: usize = 160;
+/// What `{recipient}` says: less than any such noun in words, so that whole phrases go before it.
+const RECIPIENT_WEIGHT: usize = 3;
+/// What another noun's placeholder says: that it is no recipient, which many phrases take for granted (`address unknown`).
+const NOUN_WEIGHT: usize = 8;
 
 /// What may stand at a placeholder.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,6 +32,8 @@ pub(super) enum Gap {
     Ip,
     Number,
     Anything,
+    /// What the words after it are said of.
+    Said(Noun),
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +68,9 @@ impl Phrase {
             match part {
                 Part::Gap(_) if pending.is_some() => {
                     return Err("two placeholders stand side by side".to_owned());
+                }
+                Part::Gap(Gap::Said(_)) if !phrase.pieces.is_empty() => {
+                    return Err("a noun's placeholder stands at the beginning only".to_owned());
                 }
                 Part::Gap(gap) => pending = Some(gap),
                 Part::Words(words) => {
@@ -104,7 +115,12 @@ impl Phrase {
 
     /// How much it says: the octets of its pieces, a little more for each placeholder that asks for something.
     pub(super) fn weight(&self) -> usize {
-        let asking = |gap: &Gap| if *gap == Gap::Anything { 0 } else { 2 };
+        let asking = |gap: &Gap| match gap {
+            Gap::Anything => 0,
+            Gap::Said(Noun::Recipient) => RECIPIENT_WEIGHT,
+            Gap::Said(_) => NOUN_WEIGHT,
+            Gap::Address | Gap::Host | Gap::Ip | Gap::Number => 2,
+        };
         self.pieces.iter().map(|it| it.length).sum::<usize>()
             + self.gaps.iter().chain(&self.lead).chain(&self.trail).map(asking).sum::<usize>()
     }
@@ -119,9 +135,9 @@ impl Phrase {
         let first = self.pieces.first()?;
         hits.of(first.literal).iter().find_map(|at| {
             let start = first.stands(text, &(at.start..at.end))?;
-            fits_before(self.lead, text, start.start)?;
+            let begin = fits_before(self.lead, text, start.start)?;
             let end = self.follow(1, at.end, start.end, text, hits)?;
-            fits_after(self.trail, text, end).map(|end| start.start..end)
+            fits_after(self.trail, text, end).map(|end| begin..end)
         })
     }
 
@@ -169,6 +185,7 @@ impl Gap {
         let bare = between.trim_matches(|c: char| c.is_whitespace() || "<>()[]{}\"'`:;,.=*!#-".contains(c));
         match self {
             Self::Anything => between.len() <= ANYTHING,
+            Self::Said(_) => false,
             Self::Address => is_address(bare),
             Self::Host => is_host_like(bare),
             Self::Ip => bare.trim_start_matches("IPv6:").parse::<IpAddr>().is_ok(),
@@ -191,13 +208,16 @@ fn is_host_like(word: &str) -> bool {
         && word.chars().all(|c| c.is_alphanumeric() || ".-_[]:()".contains(c))
 }
 
-/// A placeholder before the first piece: the word that ends there must be of its kind.
-fn fits_before(gap: Option<Gap>, text: &Text<'_>, start: usize) -> Option<()> {
-    let Some(gap) = gap else { return Some(()) };
-    let before =
-        text.original().get(..start)?.trim_end_matches(|c: char| c.is_whitespace() || "<>()[]:;,.=\"'-".contains(c));
+/// A placeholder before the first piece: the word that ends there must be of its kind. Where the phrase begins.
+fn fits_before(gap: Option<Gap>, text: &Text<'_>, start: usize) -> Option<usize> {
+    let Some(gap) = gap else { return Some(start) };
+    let before = text.original().get(..start)?;
+    if let Gap::Said(noun) = gap {
+        return noun.ending(before);
+    }
+    let before = before.trim_end_matches(|c: char| c.is_whitespace() || "<>()[]:;,.=\"'-".contains(c));
     let word = before.rsplit(char::is_whitespace).next()?;
-    gap.fits(word).then_some(())
+    gap.fits(word).then_some(start)
 }
 
 /// A placeholder after the last piece: the word that begins there must be of its kind; its end.
@@ -208,7 +228,7 @@ fn fits_after(gap: Option<Gap>, text: &Text<'_>, end: usize) -> Option<usize> {
     let rest = after.get(skipped..)?;
     let stop: fn(char) -> bool = match gap {
         Gap::Number => |c| !(c.is_ascii_digit() || c == ',' || c == '.'),
-        Gap::Address | Gap::Host | Gap::Ip | Gap::Anything => |c| c.is_whitespace() || "<>(),;\"'".contains(c),
+        Gap::Address | Gap::Host | Gap::Ip | Gap::Anything | Gap::Said(_) => |c| c.is_whitespace() || "<>(),;\"'".contains(c),
     };
     let word = rest.get(..rest.find(stop).unwrap_or(rest.len()))?;
     gap.fits(word).then_some(end + skipped + word.trim_end_matches(['.', ']', ',']).len())
@@ -231,7 +251,10 @@ fn split_placeholders(words: &str) -> Result<Vec<Part<'_>>, String> {
             "ip" => Gap::Ip,
             "number" => Gap::Number,
             "*" => Gap::Anything,
-            other => return Err(format!("`{{{other}}}` is no placeholder")),
+            other => match Noun::named(other) {
+                Some(noun) => Gap::Said(noun),
+                None => return Err(format!("`{{{other}}}` is no placeholder")),
+            },
         }));
         rest = after;
     }

@@ -82,6 +82,11 @@ fn filled(words: &str) -> String {
         .replace("{host}", "mx.example.org")
         .replace("{ip}", "192.0.2.1")
         .replace("{number}", "7")
+        .replace("{recipient}", "user")
+        .replace("{sender}", "sender")
+        .replace("{client}", "your ip")
+        .replace("{domain}", "domain")
+        .replace("{message}", "message")
         .replace("{*}", " ")
 }
 

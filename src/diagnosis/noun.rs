@@ -1,0 +1,139 @@
+//! What a predicate is said of: `{recipient} is unknown` finds `user li@example.org is unknown`,
+//! and does not find `sender domain is unknown`.
+//!
+//! Data: `catalogue/nouns.toml`. The noun stands right before the predicate; an address, a name or
+//! an IP literal may stand between them, or in place of it.
+
+use std::{collections::HashMap, net::IpAddr, sync::LazyLock};
+
+use serde::Deserialize;
+
+/// As many words as the longest noun has.
+const WORDS: usize = 4;
+/// As many names as may stand between: `host mx.example.org [192.0.2.1] is blocked`.
+const NAMES: usize = 2;
+
+/// A sort of noun.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Noun {
+    Recipient,
+    Sender,
+    Client,
+    Domain,
+    Message,
+}
+
+/// The nouns that ship, by themselves; read when one is first asked for.
+static SHIPPED: LazyLock<HashMap<String, Noun>> =
+    LazyLock::new(|| read(crate::catalogue::file("nouns.toml").unwrap_or_default()).unwrap_or_default());
+
+fn read(text: &str) -> Result<HashMap<String, Noun>, toml::de::Error> {
+    let sorts: HashMap<Noun, Vec<String>> = toml::from_str(text)?;
+    Ok(sorts.into_iter().flat_map(|(noun, words)| words.into_iter().map(move |it| (it, noun))).collect())
+}
+
+impl Noun {
+    /// The sort that a placeholder names.
+    pub(super) fn named(placeholder: &str) -> Option<Self> {
+        Some(match placeholder {
+            "recipient" => Self::Recipient,
+            "sender" => Self::Sender,
+            "client" => Self::Client,
+            "domain" => Self::Domain,
+            "message" => Self::Message,
+            _ => return None,
+        })
+    }
+
+    /// Where the noun begins that ends the words before a predicate, if it is of this sort.
+    pub(super) fn ending(self, before: &str) -> Option<usize> {
+        let mut rest = bare(before);
+        let mut named = None;
+        for _ in 0..NAMES {
+            let start = rest.rfind(|c: char| c.is_whitespace() || "<([=".contains(c)).map_or(0, |at| at + 1);
+            let word = rest.get(start..)?;
+            let Some(sort) = sort_of_name(word) else { break };
+            named = named.or(sort.map(|it| (it, start)));
+            rest = bare(rest.get(..start)?);
+        }
+        let found = noun_at_end(rest).or(named);
+        found.filter(|(noun, _)| *noun == self).map(|(_, start)| start)
+    }
+}
+
+/// What a name is by itself, `Some(None)` for a host name: it may be any side's; `None` for what is no name.
+fn sort_of_name(word: &str) -> Option<Option<Noun>> {
+    if word.contains('@') {
+        Some(Some(Noun::Recipient))
+    } else if word.parse::<IpAddr>().is_ok() {
+        Some(Some(Noun::Client))
+    } else {
+        let host = word.contains('.') && word.contains(|c: char| c.is_alphabetic());
+        host.then_some(None)
+    }
+}
+
+/// The longest noun that the words end with, and where it begins.
+fn noun_at_end(words: &str) -> Option<(Noun, usize)> {
+    let mut noun = String::new();
+    let mut longest = None;
+    let mut end = words.len();
+    for _ in 0..WORDS {
+        let rest = bare(words.get(..end)?);
+        let start = rest.rfind(|c: char| !c.is_alphanumeric() && c != '\'' && c != '-').map_or(0, |at| at + 1);
+        let Some(word) = rest.get(start..).filter(|it| !it.is_empty()) else { break };
+        let word = word.to_lowercase();
+        noun = if noun.is_empty() { word } else { format!("{word} {noun}") };
+        if let Some(sort) = SHIPPED.get(&noun) {
+            longest = Some((*sort, start));
+        }
+        end = start;
+    }
+    longest
+}
+
+/// Without what may stand between a noun and its predicate.
+fn bare(words: &str) -> &str {
+    words.trim_end_matches(|c: char| c.is_whitespace() || "<>()[]:;,.=\"'`-*".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nouns_that_ship_can_be_read_and_each_is_of_one_sort() {
+        let text = crate::catalogue::file("nouns.toml").unwrap();
+        let listed = text.lines().filter(|it| !it.starts_with('#')).flat_map(|it| it.split('"').skip(1).step_by(2));
+        assert_eq!(read(text).unwrap().len(), listed.count());
+        assert!(SHIPPED.keys().all(|it| it.split(' ').count() <= WORDS && *it == it.to_lowercase()));
+    }
+
+    #[test]
+    fn a_noun_is_found_alone_before_a_name_or_as_a_name() {
+        for before in [
+            "550 User ", "user <li@example.org>: ", "550 5.1.1 <li@example.org>... ", "li@example.org ",
+            "The email address ", "550 mailbox for li@example.org ", "RCPT TO:<li@example.org> ",
+        ] {
+            assert!(Noun::Recipient.ending(before).is_some(), "{before}");
+        }
+        assert!(Noun::Client.ending("554 host mx.example.org [192.0.2.1] ").is_some());
+        assert!(Noun::Client.ending("554 [192.0.2.1] ").is_some());
+        assert!(Noun::Domain.ending("550 domain example.org ").is_some());
+        assert!(Noun::Sender.ending("553 MAIL FROM:<a@example.org> ").is_some());
+    }
+
+    #[test]
+    fn the_longest_noun_is_meant() {
+        for before in [
+            "550 sender address ", "IP address ", "550 ", "550 5.1.1 ", "mx.example.org ", "SPF record ", "", "é",
+            "the domain ", "from <a@example.org> ",
+        ] {
+            assert_eq!(Noun::Recipient.ending(before), None, "{before}");
+        }
+        assert_eq!(Noun::Sender.ending("the sender address "), Some(4));
+        assert_eq!(Noun::Client.ending("550 5.7.1 "), None);
+        assert_eq!(Noun::Domain.ending("sender domain "), None);
+    }
+}
