@@ -93,14 +93,23 @@ pub(super) fn quoted(mail: &Mail) -> Option<(Bounce, Option<Mailbox>)> {
     let pasted =
         mail.parts().iter().skip(1).filter(|it| it.is_text() && it.children().is_empty()).take(8).map(Part::text);
     std::iter::once(mail.text()).chain(pasted).find_map(|text| {
-        let unquoted: String = text
-            .lines()
-            .map(|line| line.trim_start_matches(['>', '|']).trim_start_matches(' '))
-            .fold(String::with_capacity(text.len()), |all, line| all + line + "\n");
+        let unquoted = unquoted(text);
         starts(&unquoted)
             .into_iter()
             .find_map(|at| as_message(unquoted.get(at..)?))
             .map(|bounce| (bounce, Some(from.clone())))
+    })
+}
+
+/// The text without the marks of quoting; `>>> RCPT To:` of a transcript is none.
+fn unquoted(text: &str) -> String {
+    let quotes = |line: &str| line.starts_with(['>', '|']) && !line.starts_with(">>>");
+    let quoted = text.lines().any(|it| quotes(it.trim_start()));
+    text.lines().fold(String::with_capacity(text.len()), |all, line| {
+        let marks = line.len() - line.trim_start_matches(['>', '|', ' ']).len();
+        let end = line.get(..marks).unwrap_or_default().rfind(['>', '|']).filter(|_| quoted);
+        let bare = end.and_then(|it| line.get(it + 1..)).map_or(line, |it| it.strip_prefix(' ').unwrap_or(it));
+        all + bare + "\n"
     })
 }
 
@@ -123,6 +132,14 @@ fn starts(text: &str) -> Vec<usize> {
         "the original message was received at",
         "reporting-mta:",
         "the following message to",
+        "this is a delivery status notification",
+        "your message could not be delivered",
+        "your message cannot be delivered",
+        "your message did not reach",
+        "failed to deliver to",
+        "dies ist eine automatisch erstellte benachrichtigung",
+        "we're writing to let you know that the group",
+        "抱歉，您的邮件",
     ];
     let mut found = Vec::new();
     let mut at = 0;
@@ -156,8 +173,8 @@ fn as_message(text: &str) -> Option<Bounce> {
         return None;
     }
     match read(&mail) {
-        Recognition::Bounce(bounce) => Some(bounce),
-        Recognition::NotABounce(_) => None,
+        Recognition::Bounce(bounce) if !bounce.recipients.is_empty() => Some(bounce),
+        _ => None,
     }
 }
 

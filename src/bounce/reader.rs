@@ -122,7 +122,7 @@ pub(super) fn read(mail: &Mail) -> Recognition {
 
 /// A daemon tells of a failure, and of nobody who failed.
 fn names_nobody_but_fails(mail: &Mail) -> bool {
-    why_not::is_daemon(mail)
+    why_not::is_daemon_name(mail.header("from").unwrap_or_default())
         && text::tells_failure(mail.text())
         && !text::is_warning_subject(mail)
         && !why_not::has_links(mail)
@@ -134,7 +134,6 @@ fn is_baseless(mail: &Mail, reading: &TextReading) -> bool {
     !reading.recipients.is_empty()
         && reading.original_at.is_none()
         && original::part(mail).is_none()
-        && mail.header("return-path").is_none_or(|it| it.trim() != "<>")
         && reading.recipients.iter().all(|it| it.reply_code.is_none() && it.status.is_none())
         && why_not::names_only_its_reader(mail, reading.recipients.iter().map(|it| &it.address))
 }
@@ -258,6 +257,9 @@ fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
         })
     };
     let Some(words) = told.iter().find(same).or_else(|| told.first().filter(|_| told.len() == 1)) else { return };
+    if report.action != Action::Failed && words.action == Action::Failed {
+        return; // said of those who failed, in a report of several
+    }
     report.expired |= words.expired && report.action == Action::Failed;
     if report.remote_mta.is_none() {
         report.remote_mta.clone_from(&words.remote_mta);

@@ -121,11 +121,16 @@ const LIST_FIELDS: &[&str] =
 /// The kind of a robot or list that is no daemon and tells of a bounce that another got: a digest,
 /// Mailman's "bounce action notification", a post with a pasted bounce, a ticket that repeats one.
 pub(super) fn tells_of_anothers(mail: &Mail) -> Option<WhyNot> {
-    let robot = robot(mail).filter(|_| !is_daemon(mail))?;
+    let from = mail.header("from").unwrap_or_default();
+    // Answers have a null path too (RFC 3834 §3.3); a ticket's number or `Re:` tells them.
+    let subject = mail.header("subject").unwrap_or_default();
+    let answers = || subject.trim_start().starts_with('[') || without_prefix(subject).0;
+    let daemon = is_daemon_name(from) || is_named(from, DAEMONS_TOO) || is_daemon(mail) && !answers();
+    let robot = robot(mail).filter(|_| !daemon)?;
     if mail.parts().first().is_some_and(|it| it.content_type() == "multipart/report") {
         return None;
     }
-    let (_, author) = addresses(mail.header("from").unwrap_or_default()).into_iter().next()?;
+    let (_, author) = addresses(from).into_iter().next()?;
     let gateway = is_robots_name(author.local());
     let service = robot == WhyNot::ListNotice && is_named(author.local(), &["notification", "noreply", "donotreply"]);
     (!gateway || service).then_some(robot)
@@ -167,8 +172,11 @@ fn to_bounces(mail: &Mail) -> bool {
 pub(super) fn is_daemon(mail: &Mail) -> bool {
     let from = mail.header("from").unwrap_or_default();
     let null = mail.header("return-path").is_some_and(|it| it.trim() == "<>");
-    null || is_daemon_name(from) || is_named(from, &["delivery", "bounce"])
+    null || is_daemon_name(from) || is_named(from, DAEMONS_TOO)
 }
+
+/// Words in names of daemons, and of a few others.
+const DAEMONS_TOO: &[&str] = &["delivery", "bounce"];
 
 /// Names that daemons alone bear, squeezed.
 const DAEMONS: &[&str] = &[

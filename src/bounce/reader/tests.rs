@@ -268,6 +268,23 @@ fn a_bounce_that_names_nobody_is_a_failure_all_the_same() {
     assert!(it.recipients.is_empty());
 }
 
+/// What a mixed report says of those who failed is not said of the others in it.
+#[test]
+fn the_reason_of_one_who_failed_is_nobody_elses() {
+    let other = "Final-Recipient: rfc822; z@y.example\nAction: delivered\nStatus: 2.1.5\n\nFinal-Recipient: rfc822; w@x.example";
+    let mixed = REPORT.replace("Final-Recipient: rfc822; w@x.example", other);
+    let it = bounce(&mixed);
+    let delivered = it.recipients.iter().find(|it| it.action == Action::Delivered).expect("listed");
+    assert_eq!((delivered.reply_code, &delivered.diagnostic), (None, &None));
+}
+
+#[test]
+fn a_transcripts_commands_are_no_quotation() {
+    let source = "From: Li <li@corp.example.cn>\nSubject: what is this\n\nI got:\n\nThis is a delivery status notification from c.example.org,\nrunning the Courier mail server, version 0.78.2.\n\nUNDELIVERABLE MAIL\n\nYour message to the following recipients cannot be delivered:\n\n<w@x.example>:\n    mx.x.example [192.0.2.4]:\n>>> RCPT TO:<w@x.example>\n<<< 550 User unknown.\n";
+    let quoted = no_bounce(source).quoted.expect("read");
+    assert_eq!(quoted.recipients[0].reply_code.map(|it| it.get()), Some(550));
+}
+
 #[test]
 fn a_forward_is_known_by_the_header_pasted_into_it() {
     let it = no_bounce(

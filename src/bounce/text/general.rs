@@ -99,7 +99,7 @@ fn certainty(lines: &[Line], seen: &Seen, fields: Fields<'_>) -> Option<Certaint
     let reply = || lines.iter().take(LINE_LIMIT).any(|it| codes::looks_like_reply(&it.text));
     // Nobody writes letters as MAILER-DAEMON.
     let enough = if squeeze(fields.from).contains("mailerdaemon") { 1 } else { 2 };
-    let letter = || !subject && !null_path(fields) && enough > 1;
+    let letter = || !subject && enough > 1;
     if sender && (sum >= enough || reply()) {
         // A postmaster's letter speaks of failures too.
         Some(if letter() { Certainty::IfSomeoneFailed } else { Certainty::Bounce })

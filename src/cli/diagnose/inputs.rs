@@ -127,7 +127,7 @@ fn read_message(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(MESSAGE_LIMIT).read_to_end(&mut bytes)?;
     if bytes.starts_with(b"From ") {
-        let end = bytes.iter().position(|&b| b == b'\n').map_or(bytes.len(), |at| at + 1);
+        let end = bytes.iter().position(|b| matches!(b, b'\n' | b'\r')).map_or(bytes.len(), |at| at + 1);
         bytes.drain(..end);
     }
     Ok(bytes)
