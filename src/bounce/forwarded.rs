@@ -66,7 +66,7 @@ fn announces(text: &str) -> bool {
     text.lines().take(200).any(|line| {
         let bare = line.trim();
         let ruled = bare.starts_with("--") || bare.starts_with("__") || bare.ends_with([':', '：']);
-        ruled && bare.len() < 120 && WORDS.iter().any(|it| bare.to_lowercase().contains(it))
+        ruled && bare.len() < 120 && !bare.contains("follow") && WORDS.iter().any(|it| bare.to_lowercase().contains(it))
     })
 }
 
@@ -133,6 +133,7 @@ fn starts(text: &str) -> Vec<usize> {
         "reporting-mta:",
         "the following message to",
         "this is a delivery status notification",
+        "your message to ",
         "your message could not be delivered",
         "your message cannot be delivered",
         "your message did not reach",
@@ -169,7 +170,8 @@ fn as_message(text: &str) -> Option<Bounce> {
         )
     };
     let mail = Mail::parse(source.as_bytes());
-    if whole && !why_not::is_daemon(&mail) {
+    // Outlook leaves the address out where it pastes Exchange's name.
+    if whole && !why_not::is_daemon(&mail) && !own_header.starts_with("from: microsoft outlook\n") {
         return None;
     }
     match read(&mail) {

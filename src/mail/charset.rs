@@ -12,6 +12,9 @@ use encoding_rs::{BIG5, EUC_JP, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, 
 /// Decodes `bytes`, of which the sender says that they are in `label`.
 #[must_use]
 pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
+    if bytes.is_ascii() && label.is_some_and(|it| it.to_ascii_lowercase().ends_with("utf-7")) {
+        return utf_7(bytes);
+    }
     if bytes.is_ascii() && !bytes.contains(&0x1b) {
         return lossy(bytes).into_owned();
     }
@@ -41,6 +44,51 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
 /// UTF-8 with what is none of it replaced; quick where all of it is.
 pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// RFC 2152, in which Exchange 2000 writes `a+AEA-example.org`.
+fn utf_7(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&first, after)) = rest.split_first() {
+        let shifted = after.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')).count();
+        let digits = after.get(..shifted).unwrap_or_default();
+        rest = after;
+        match (first, digits) {
+            (b'+', []) => text.push('+'),
+            (b'+', _) => {
+                text.push_str(&String::from_utf16_lossy(&units(digits)));
+                rest = after.get(shifted..).unwrap_or_default();
+            }
+            _ => {
+                text.push(char::from(first));
+                continue;
+            }
+        }
+        rest = rest.strip_prefix(b"-").unwrap_or(rest);
+    }
+    text
+}
+
+/// The UTF-16 units that base64 digits hold, what does not fill one left out.
+fn units(digits: &[u8]) -> Vec<u16> {
+    let (mut bits, mut held, mut found) = (0_u32, 0_u32, Vec::new());
+    for digit in digits {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' => 62,
+            _ => 63,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0x3f_ffff;
+        held += 6;
+        if held >= 16 {
+            held -= 16;
+            found.push(u16::try_from(bits >> held & 0xffff).unwrap_or_default());
+        }
+    }
+    found
 }
 
 /// The encoding a label names; the simplified Chinese ones as GB18030, which contains them all.
@@ -113,6 +161,17 @@ fn has_form_of_gb18030(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seven_bit_unicode_is_read() {
+        for (bytes, wanted) in [
+            ("a+AEA-example.org 1+-1 +ZTZO9k66,", "a@example.org 1+1 收件人,"),
+            ("+2D3ciw-x +", "💋x +"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(decode(bytes.as_bytes(), Some("unicode-1-1-UTF-7")), wanted);
+        }
+    }
 
     #[test]
     fn lying_and_missing_labels_are_seen_through() {

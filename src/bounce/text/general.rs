@@ -67,7 +67,8 @@ pub(super) fn read(lines: &[Line], seen: &Seen, fields: Fields<'_>, shared: &Sha
     let chosen: Vec<&Candidate> = if candidates.iter().any(|it| it.heads && it.weight >= ENOUGH) {
         candidates.iter().filter(|it| it.heads).collect()
     } else if best >= ENOUGH {
-        candidates.iter().filter(|it| it.weight >= ENOUGH && (it.named || it.weight + 2 >= best)).collect()
+        let chosen = |it: &&Candidate| it.weight >= ENOUGH && (it.named || it.row || it.weight + 2 >= best);
+        candidates.iter().filter(chosen).collect()
     } else {
         // The only address there is need not have as much.
         let mut rest = candidates.iter().filter(|it| it.weight > 0);
@@ -156,6 +157,8 @@ struct Candidate {
     named: bool,
     /// No words follow it on its line.
     apart: bool,
+    /// A reply follows it on its line, as in a table: whatever is said of others.
+    row: bool,
 }
 
 struct Weighing<'a> {
@@ -205,7 +208,8 @@ impl Weighing<'_> {
                 let heads = line.text.starts_with(&format!("<{address}>:"));
                 let named = introduced(before) && self.seen.lines(Sign::Sentence).any(|it| it == number);
                 let apart = line.text.get(at + address.len()..).is_none_or(|rest| squeeze(rest).is_empty());
-                candidates.push(Candidate { line: number, address, weight, heads, named, apart });
+                let row = line.text.get(at + address.len()..).is_some_and(codes::looks_like_reply);
+                candidates.push(Candidate { line: number, address, weight, heads, named, apart, row });
             }
         }
         candidates
