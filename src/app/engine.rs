@@ -252,10 +252,17 @@ fn log(bounce_id: &str, recognition: &Recognition, findings: &[Finding], decisio
             );
         }
         Decision::Hold(reason, _) => {
-            tracing::info!(bounce_id, kind, cause, recipient_domain, ?reason, "recorded; held");
+            let reason = names(&[*reason]);
+            tracing::info!(bounce_id, kind, cause, recipient_domain, reason, "recorded; held");
         }
         Decision::Suppress(reasons) => {
-            tracing::info!(bounce_id, kind, cause, recipient_domain, ?reasons, "recorded; nobody is answered");
+            let reasons = names(reasons);
+            tracing::info!(bounce_id, kind, cause, recipient_domain, reasons, "recorded; nobody is answered");
         }
     }
+}
+
+/// Reasons as the journal and the configuration spell them.
+fn names<T: serde::Serialize>(reasons: &[T]) -> String {
+    reasons.iter().map(crate::review::name).collect::<Vec<_>>().join(", ")
 }

@@ -19,6 +19,7 @@ use crate::{
     journal,
     outbound::{KEEP, Sender},
     outbox::{self, Delivery, Due},
+    review,
 };
 
 /// Senders side by side, each with a connection of its own; the order per person is the journal's.
@@ -132,16 +133,18 @@ pub(super) async fn attempt(
             () = tokio::time::sleep(super::JOURNAL_RETRY) => {}
         }
     }
-    let (id, number) = (due.id, due.attempt);
+    // The server's own log knows the mail by its Message-ID.
+    let (id, number, message_id) = (due.id, due.attempt, due.reply.message_id.to_string());
     match &attempt.delivery {
         Delivery::Accepted(reply) => {
-            let kind = due.kind;
-            tracing::info!(outbox_id = id, ?kind, attempt = number, code = reply.code, "explanation handed over");
+            let (kind, code) = (review::name(&due.kind), reply.code);
+            tracing::info!(outbox_id = id, kind, attempt = number, message_id, code, "explanation handed over");
         }
         Delivery::Deferred(stage, reply) => {
             tracing::warn!(
                 outbox_id = id,
                 attempt = number,
+                message_id,
                 ?stage,
                 code = reply.code,
                 "put off by the server; tried again later"
@@ -151,6 +154,7 @@ pub(super) async fn attempt(
             tracing::error!(
                 outbox_id = id,
                 attempt = number,
+                message_id,
                 ?stage,
                 code = reply.code,
                 "refused by the server for good"
@@ -169,6 +173,7 @@ pub(super) async fn attempt(
             tracing::warn!(
                 outbox_id = id,
                 attempt = number,
+                message_id,
                 why,
                 "the answer to the final dot was lost; sent once more under the same Message-ID, never a third time"
             );

@@ -37,6 +37,8 @@ pub(super) fn run(path: &Path, args: &Args, terminal: &mut Terminal) -> Result<E
         draft: Draft {
             journal: journal(path, args),
             ca_file: args.ca_file.clone(),
+            imap_fingerprint: args.imap_fingerprint.clone(),
+            smtp_fingerprint: args.smtp_fingerprint.clone(),
             resolvers: args.resolver.clone(),
             mode: Mode::DryRun.word().to_owned(),
             ..Draft::default()

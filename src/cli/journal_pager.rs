@@ -29,8 +29,9 @@ pub(super) fn print(text: &str, no_pager: bool, terminal: &mut Terminal) -> Resu
 
 /// `Err`: the pager cannot be started.
 fn page(pager: &str, text: &str) -> io::Result<()> {
-    // As git does: what fits is not held, colours pass, nothing is wrapped, the screen stays.
-    let less = env::var_os("LESS").unwrap_or_else(|| "FRSX".into());
+    // As git does: what fits is not held, colours pass, the screen stays. Long lines are wrapped: what
+    // is not held could not be scrolled to its end.
+    let less = env::var_os("LESS").unwrap_or_else(|| "FRX".into());
     // The person's own command line, with its options.
     let mut child = Command::new("sh")
         .args(["-c", &format!("command -v {} >/dev/null || exit 127; exec {pager}", first_word(pager))])

@@ -27,7 +27,7 @@ pub use self::{
     oauth2::endpoint as url,
     overlay::{RULES, overlay},
     sections::name_server,
-    values::{domain, duration, host as host_name},
+    values::{domain, duration, fingerprint, host as host_name},
 };
 use self::{file::File, reader::Reader};
 use crate::{evidence, journal, mail::Mailbox, outbound, policy, reply, source};

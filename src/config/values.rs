@@ -121,9 +121,11 @@ pub fn host(text: &str) -> Result<String, String> {
 }
 
 /// The SHA-256 of a certificate: 64 hexadecimal digits, colons allowed.
-pub(super) fn fingerprint(text: &str) -> Result<[u8; 32], String> {
+/// Hexadecimal digits, with colons or none; the whole line that openssl prints will do.
+pub fn fingerprint(text: &str) -> Result<[u8; 32], String> {
     let wrong = || format!("`{text}` is not a SHA-256 fingerprint; expected 64 hexadecimal digits, colons allowed");
-    let text = text.trim().trim_start_matches("sha256:").replace([':', ' '], "");
+    let digits = text.rsplit_once('=').map_or(text, |(_, digits)| digits);
+    let text = digits.trim().trim_start_matches("sha256:").replace([':', ' '], "");
     let mut octets = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
         return Err(wrong());
@@ -206,6 +208,7 @@ mod tests {
     #[test]
     fn fingerprints_are_sha_256() {
         assert_eq!(fingerprint("AB:".repeat(32).trim_end_matches(':')), Ok([0xab; 32]));
+        assert_eq!(fingerprint(&format!("sha256 Fingerprint={}", "AB".repeat(32))), Ok([0xab; 32]));
         assert!(fingerprint("ab").is_err() && fingerprint(&"é".repeat(32)).is_err());
     }
 }

@@ -51,6 +51,10 @@ pub struct Draft {
     pub smtp: Option<Server>,
     /// A company's own CA.
     pub ca_file: Option<PathBuf>,
+    /// The IMAP server's own certificate.
+    pub imap_fingerprint: Option<String>,
+    /// The submission server's own certificate.
+    pub smtp_fingerprint: Option<String>,
     /// A Maildir instead of an IMAP account.
     pub maildir: Option<PathBuf>,
     /// A directory for `.eml` files instead of a submission server.
@@ -101,7 +105,7 @@ impl Draft {
             out.text("maildir", &maildir.display().to_string());
         }
         if let Some(imap) = &self.imap {
-            self.server(&mut out, imap, (993, 143));
+            self.server(&mut out, imap, (993, 143), self.imap_fingerprint.as_deref());
             out.text("user", &self.user);
             if let Some(secret) = &self.secret {
                 credentials(&mut out, secret, MAILBOX, secrets, self.provider);
@@ -115,7 +119,7 @@ impl Draft {
             out.text("directory", &directory.display().to_string());
         }
         if let Some(smtp) = &self.smtp {
-            self.server(&mut out, smtp, (465, 587));
+            self.server(&mut out, smtp, (465, 587), self.smtp_fingerprint.as_deref());
             if let Some(user) = &self.smtp_user {
                 out.text("user", user);
                 match (&self.smtp_secret, &self.secret) {
@@ -153,7 +157,7 @@ impl Draft {
         out.0
     }
 
-    fn server(&self, out: &mut Lines, server: &Server, (implicit, other): (u16, u16)) {
+    fn server(&self, out: &mut Lines, server: &Server, (implicit, other): (u16, u16), pin: Option<&str>) {
         out.text("host", &server.host);
         let usual_tls = if server.tls_word() == "implicit" { implicit } else { other };
         if server.port != usual_tls {
@@ -164,6 +168,9 @@ impl Draft {
         }
         if let (Some(ca), true) = (&self.ca_file, server.tls_word() != "none") {
             out.text("ca_file", &ca.display().to_string());
+        }
+        if let (Some(pin), true) = (pin, server.tls_word() != "none") {
+            out.text("tls_fingerprint", pin);
         }
     }
 

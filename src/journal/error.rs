@@ -22,19 +22,13 @@ pub enum Error {
         path: PathBuf,
     },
     /// The journal belongs to another user (`design.md` §8.11).
-    #[error(
-        "{path}: belongs to user {owner}, and you are user {ours}\n\nhint: setpriv --reuid={owner} --regid={group} --clear-groups {line}"
-    )]
+    #[error("{path}: belongs to {owner}, who alone may open it\n\nhint: {line}")]
     Owner {
         /// The journal.
         path: PathBuf,
-        /// Its owner's uid.
-        owner: u32,
-        /// Its group's gid.
-        group: u32,
-        /// Our effective uid.
-        ours: u32,
-        /// The command as it was typed.
+        /// Who owns it, in words.
+        owner: String,
+        /// The command as it was typed, run as the owner.
         line: String,
     },
     /// The file or its directory cannot be made or opened.

@@ -159,6 +159,25 @@ fn refuse_strangers(path: &Path) -> Result<(), Error> {
     if metadata.uid() == ours {
         return Ok(());
     }
-    let line = std::env::args().collect::<Vec<_>>().join(" ");
-    Err(Error::Owner { path: path.to_owned(), owner: metadata.uid(), group: metadata.gid(), ours, line })
+    let typed = std::env::args().collect::<Vec<_>>().join(" ");
+    let sudo = if ours == 0 { "" } else { "sudo " };
+    let (owner, line) = match user_name(metadata.uid()) {
+        Some(name) => (format!("the user {name}"), format!("{sudo}runuser -u {name} -- {typed}")),
+        None => {
+            let (uid, gid) = (metadata.uid(), metadata.gid());
+            (format!("user {uid}"), format!("{sudo}setpriv --reuid={uid} --regid={gid} --clear-groups {typed}"))
+        }
+    };
+    Err(Error::Owner { path: path.to_owned(), owner, line })
+}
+
+/// Of the users of this machine, not of a directory service.
+fn user_name(uid: u32) -> Option<String> {
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    let named = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    };
+    users.lines().find_map(named)
 }

@@ -151,12 +151,24 @@ impl Error {
     }
 }
 
+/// How a certificate is trusted that no public CA has signed. What `init` asks of these keys are flags.
+const OWN_CERTIFICATE: &str = "`ca_file` (--ca-file) names the company's CA; a self-signed certificate is trusted by \
+                               `tls_fingerprint` (--imap-fingerprint, --smtp-fingerprint), which the server's \
+                               `openssl x509 -in CERTIFICATE.pem -noout -fingerprint -sha256` prints";
+const SELF_SIGNED: &str = "trust it by `tls_fingerprint` (--imap-fingerprint, --smtp-fingerprint), which the server's \
+                           `openssl x509 -in CERTIFICATE.pem -noout -fingerprint -sha256` prints";
+
 /// A certificate that was not accepted.
 fn certificate(endpoint: &Endpoint, why: &CertificateError) -> Error {
     let untrusted = |reason: String| Error::new(endpoint, Stage::Tls, Kind::Untrusted, reason);
     match why {
-        CertificateError::UnknownIssuer => untrusted("the certificate is signed by a CA we do not know".to_owned())
-            .with_hint("set `ca_file` to the company's CA, or `tls_fingerprint` for a self-signed certificate"),
+        CertificateError::UnknownIssuer => {
+            untrusted("the certificate is signed by a CA we do not know".to_owned()).with_hint(OWN_CERTIFICATE)
+        }
+        // webpki's own error, which rustls passes on in a box: what `openssl req -x509` makes is a CA.
+        CertificateError::Other(why) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
+            untrusted("the certificate is self-signed".to_owned()).with_hint(SELF_SIGNED)
+        }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             untrusted(format!("the certificate is not for `{}` ({why})", endpoint.host))
                 .with_hint("set `host` to a name the certificate bears")

@@ -31,11 +31,17 @@ impl Probe {
         self.steps.push((stage, Ok(found.into())));
     }
 
-    fn bad(&mut self, endpoint: &Endpoint, failure: Failure) {
+    /// `asked`: MAIL and RCPT, where it came to that.
+    fn bad(&mut self, endpoint: &Endpoint, failure: Failure, asked: &str) {
         match verdict::delivery(endpoint, failure.into()) {
             Delivery::ChannelRefused(stage, why) => self.steps.push((stage, Err(why))),
             Delivery::Deferred(stage, reply) | Delivery::Rejected(stage, reply) => {
-                self.steps.push((stage, Err(format!("{} {}", reply.code, reply.text))));
+                let why = format!(
+                    "{asked}: {} {}; hint: the server must take mail for `from`, for people answer to it: make that \
+                     mailbox or alias, or set `from` to one that is there",
+                    reply.code, reply.text
+                );
+                self.steps.push((stage, Err(why)));
             }
             Delivery::Accepted(_) | Delivery::InDoubt(_) => {}
         }
@@ -58,7 +64,7 @@ pub(super) async fn probe(sender: &mut Sender) -> Probe {
     let mut connection = match Connection::open(&endpoint, login.as_ref()).await {
         Ok(connection) => connection,
         Err(failure) => {
-            probe.bad(&endpoint, failure);
+            probe.bad(&endpoint, failure, "");
             return probe;
         }
     };
@@ -69,7 +75,7 @@ pub(super) async fn probe(sender: &mut Sender) -> Probe {
         probe.good(Stage::Auth, format!("logged in as {} ({mechanism})", login.user()));
     }
     if let Err(failure) = connection.noop().await {
-        probe.bad(&endpoint, failure);
+        probe.bad(&endpoint, failure, "");
         return probe;
     }
     let paths = match mode {
@@ -82,10 +88,10 @@ pub(super) async fn probe(sender: &mut Sender) -> Probe {
             ReversePath::Null => "<>".to_owned(),
             ReversePath::Mailbox(mailbox) => format!("<{mailbox}>"),
         };
+        let asked = format!("MAIL FROM:{written} and RCPT TO:<{}>", sender.settings.from);
         match connection.envelope(&path, &sender.settings.from, false).await {
             Ok(()) => {
-                probe
-                    .good(Stage::Rcpt, format!("MAIL FROM:{written} and RCPT TO:<{}> are taken", sender.settings.from));
+                probe.good(Stage::Rcpt, format!("{asked} are taken"));
                 if mode == ReversePathMode::Auto {
                     let found = if path == ReversePath::Null { PathChoice::Null } else { PathChoice::Login };
                     probe.learned = Some(found);
@@ -93,10 +99,10 @@ pub(super) async fn probe(sender: &mut Sender) -> Probe {
                 break;
             }
             Err(Failure::Lost(stage, why)) => {
-                probe.bad(&endpoint, Failure::Lost(stage, why));
+                probe.bad(&endpoint, Failure::Lost(stage, why), &asked);
                 return probe;
             }
-            Err(refused @ Failure::Refused(..)) => probe.bad(&endpoint, refused),
+            Err(refused @ Failure::Refused(..)) => probe.bad(&endpoint, refused, &asked),
         }
         if !connection.reset().await {
             break;

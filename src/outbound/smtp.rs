@@ -284,7 +284,14 @@ fn expect(reply: &SmtpReply, code: u16, stage: Stage) -> Result<(), Failure> {
     match reply.code {
         found if found == code => Ok(()),
         400..600 => Err(Failure::Refused(stage, reply.clone())),
-        other => Err(Failure::Lost(stage, format!("this is not an SMTP server: it said {other} {}", reply.text))),
+        other => {
+            let said = if other == 0 { reply.text.clone() } else { format!("{other} {}", reply.text) };
+            let why = format!(
+                "this is not an SMTP server: it said {said}; hint: mail is taken on port 465 (`tls = \"implicit\"`), 587 \
+                 (`tls = \"starttls\"`) or 25"
+            );
+            Err(Failure::Lost(stage, why))
+        }
     }
 }
 

@@ -95,7 +95,7 @@ pub(super) fn not_recorded(why: &str) -> Delivery {
 /// The outcome of a pass, as the journal keeps it.
 pub(super) fn delivery(endpoint: &Endpoint, pass: Pass) -> Delivery {
     let channel = |stage: Stage, what: &str| {
-        let hint = if stage == Stage::Auth {
+        let hint = if stage == Stage::Auth && !what.contains("hint:") {
             "; hint: check `user` and the password; many providers want an app password (授权码) here"
         } else {
             ""

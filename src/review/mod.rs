@@ -9,6 +9,6 @@ pub mod web;
 
 pub use event::event;
 pub use list::list;
-pub use show::{observation_words, show};
+pub use show::{name, observation_words, show};
 pub use stats::stats;
 pub use table::{Table, cut, printable};

@@ -187,9 +187,17 @@ pub fn observation_words(seen: &Observation) -> String {
 }
 
 /// An enum's name as in JSON; with its value, where it has one.
-fn name(value: &impl serde::Serialize) -> String {
+#[must_use]
+pub fn name(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(name)) => name,
+        Ok(serde_json::Value::Object(map)) => {
+            let told = map.iter().map(|(name, value)| match value.as_str() {
+                Some(value) => format!("{name} {value}"),
+                None => format!("{name} {value}"),
+            });
+            told.collect::<Vec<_>>().join(" ")
+        }
         Ok(other) => other.to_string(),
         Err(_) => String::new(),
     }

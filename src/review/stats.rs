@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::table::printable;
+use super::table::{printable, width};
 use crate::journal::{Count, Stats};
 
 /// Columns of the longest bar.
@@ -18,11 +18,9 @@ pub fn stats(stats: &Stats) -> String {
     section(&mut text, "Explanations", &stats.explanations);
     section(&mut text, "Nobody answered, because", &stats.withheld);
     let would = stats.would_answer;
-    let _ = writeln!(
-        text,
-        "\nWould be answered under policy.proof = none {}, plausible {}, verified {}\n(of what was looked for in Sent)",
-        would.none, would.plausible, would.verified
-    );
+    let degrees = [("none", would.none), ("plausible", would.plausible), ("verified", would.verified)];
+    let degrees = degrees.map(|(name, count)| Count { name: name.to_owned(), count });
+    section(&mut text, "Would be answered, by policy.proof (verified: where Sent was searched)", &degrees);
     text
 }
 
@@ -31,12 +29,14 @@ fn section(text: &mut String, title: &str, counts: &[Count]) {
         return;
     }
     let most = counts.iter().map(|it| it.count).max().unwrap_or(1).max(1);
-    let width = counts.iter().map(|it| it.name.chars().count()).max().unwrap_or(0).min(40);
+    let columns = counts.iter().map(|it| width(&printable(&it.name))).max().unwrap_or(0).min(40);
     let _ = writeln!(text, "\n{title}");
     for Count { name, count } in counts {
         // At least one mark for what is there at all.
         let bar = "█".repeat(usize::try_from((count * BAR).div_ceil(most)).unwrap_or(0));
-        let _ = writeln!(text, "  {:<width$}  {count:>7}  {bar}", printable(name));
+        let name = printable(name);
+        let pad = columns.saturating_sub(width(&name));
+        let _ = writeln!(text, "  {name}{:pad$}  {count:>7}  {bar}", "");
     }
 }
 
@@ -48,10 +48,11 @@ mod tests {
     fn bars_are_in_proportion_and_nothing_is_printed_that_moves_the_cursor() {
         let count = |name: &str, count| Count { name: name.to_owned(), count };
         let causes = vec![count("user_unknown", 30), count("mailbox_full", 10), count("mail_loop", 1)];
-        let domains = vec![count("evil\u{1b}[2J.example", 1)];
+        let domains = vec![count("evil\u{1b}[2J.example", 1), count("公司.中国", 1)];
         let text = stats(&Stats { messages: 50, bounces: 41, causes, domains, ..Stats::default() });
         let bars: Vec<usize> = text.lines().map(|it| it.matches('█').count()).filter(|it| *it > 0).collect();
-        assert_eq!(bars, [30, 10, 1, 30]);
+        assert_eq!(bars, [30, 10, 1, 30, 30]);
+        assert!(text.contains("公司.中国          "), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
     }
 }

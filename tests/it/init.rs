@@ -12,7 +12,8 @@ use std::{
 use crate::{
     fake_imap::{FakeImap, Say},
     harness::{
-        BOUNCES, Bounce, CHEN, Company, Letter, Outcome, PASSWORD, Scratch, address, free_address, run, servers_here,
+        Authority, BOUNCES, Bounce, CHEN, Company, Letter, Outcome, PASSWORD, Scratch, address, free_address, run,
+        servers_here,
     },
     peer::Scripted,
 };
@@ -247,9 +248,40 @@ fn a_wrong_host_port_or_tls_mode_names_its_remedy() {
         let hint = done.stderr.split("hint: ").nth(1).unwrap_or_default();
         assert!(hint.contains(remedy), "{server} {mode}: {hint}");
     }
+    // A mail server where IMAP was expected.
+    let mail = Scripted::start(|peer| {
+        peer.send("220 mx.corp.example.cn ESMTP\r\n");
+        while peer.line().is_some() {}
+    });
+    for mode in ["none", "starttls"] {
+        let at = mail.address.to_string();
+        let done = place.quietly(&["--imap", &at, "--imap-tls", mode, "--user", BOUNCES, "--directory", "/tmp"]);
+        assert!(done.stderr.contains("IMAP is on port 993"), "{mode}: {}", done.stderr);
+    }
     // A known provider's servers are named where another was typed.
     let done = place.quietly(&["--provider", "exmail", "--imap", &nowhere, "--user", BOUNCES, "--directory", "/tmp"]);
     assert!(done.stderr.contains("imap.exmail.qq.com:993"), "{}", done.stderr);
+}
+
+#[test]
+fn a_self_signed_certificate_is_named_and_trusted_by_its_fingerprint() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let (mut dovecot, scratch) = (crate::harness::Dovecot::start(&[BOUNCES]), Scratch::new());
+    let own = Authority::self_signed(&scratch, "own");
+    dovecot.replace_certificate(&own);
+    dovecot.stop();
+    dovecot.start_again();
+    let place = Place::new(PASSWORD);
+    let tls = dovecot.imaps.to_string();
+    let arguments = ["--imap", &tls, "--imap-tls", "implicit", "--user", BOUNCES, "--directory", "/tmp"];
+    let refused = place.quietly(&arguments);
+    assert!(refused.stderr.contains("is self-signed") && refused.stderr.contains("--imap-fingerprint"), "{refused:?}");
+    let done = place.quietly(&[&arguments[..], &["--imap-fingerprint", &own.fingerprint()]].concat());
+    assert_eq!(done.status, 0, "{}{}", done.stdout, done.stderr);
+    let written = fs::read_to_string(place.config()).expect("written");
+    assert!(written.contains("tls_fingerprint = \"sha256 Fingerprint="), "{written}");
 }
 
 /// A name server that knows one name of each kind: `(question's first labels, type, record data)`.

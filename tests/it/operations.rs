@@ -240,6 +240,6 @@ fn it_works_for_a_user_without_any_rights_and_keeps_its_secrets() {
     assert!(daemon.terminate().0.success());
     // Root, who is not the owner, is told how to ask as the owner.
     let refused = desk.config.run(&["journal", "list"]);
-    assert!(refused.status != 0 && refused.stderr.contains("setpriv --reuid=65534"), "{}", refused.stderr);
+    assert!(refused.status != 0 && refused.stderr.contains("hint: runuser -u nobody -- "), "{}", refused.stderr);
     assert_eq!(desk.out.accepted()[0].to, [CHEN]);
 }

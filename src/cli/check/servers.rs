@@ -138,7 +138,8 @@ fn shut(report: &mut Report<'_>, check: &str, place: &Place, text: &str) {
 /// What the words of a refusal mean at the provider whose host this is.
 fn meaning(host: &str, words: &str) -> Option<Trouble> {
     let providers = Providers::embedded()?;
-    providers.trouble(providers.by_host(host), words)
+    // Our own hint is no word of the server's.
+    providers.trouble(providers.by_host(host), split_hint(words).0)
 }
 
 async fn way_out(report: &mut Report<'_>, config: &Config) {
@@ -153,7 +154,7 @@ async fn way_out(report: &mut Report<'_>, config: &Config) {
         match result {
             Ok(found) => report.fine(check, found),
             // A null reverse-path that is refused, with the login's address taken after it.
-            Err(why) if index < last => report.warning(check, why, None),
+            Err(why) if index < last => report.warning(check, split_hint(why).0, None),
             Err(why) => match (&config.outbound.route, stage) {
                 (Route::Smtp { endpoint, .. }, Stage::Auth) if let Some(it) = meaning(&endpoint.host, why) => {
                     let (detail, _) = split_hint(why);

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::ValueEnum;
 
-use crate::net::TlsMode;
+use crate::{config, net::TlsMode};
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
@@ -71,6 +71,12 @@ pub(in crate::cli) struct Args {
     /// Trust this CA (PEM) besides the system's.
     #[arg(long, value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
+    /// SHA-256 of the IMAP server's certificate, if that is self-signed.
+    #[arg(long, value_name = "SHA-256", value_parser = fingerprint)]
+    pub(super) imap_fingerprint: Option<String>,
+    /// SHA-256 of the submission server's certificate, if that is self-signed.
+    #[arg(long, value_name = "SHA-256", value_parser = fingerprint)]
+    pub(super) smtp_fingerprint: Option<String>,
     /// Application id for the OAuth device flow (Microsoft 365).
     #[arg(long, value_name = "ID")]
     pub(super) oauth_client_id: Option<String>,
@@ -98,6 +104,10 @@ pub(in crate::cli) struct Args {
     /// Print the configuration instead of writing it; secrets are not shown.
     #[arg(long)]
     pub(super) print: bool,
+}
+
+fn fingerprint(text: &str) -> Result<String, String> {
+    config::fingerprint(text).map(|_| text.to_owned())
 }
 
 /// How a connection is secured.

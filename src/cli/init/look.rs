@@ -33,7 +33,7 @@ pub(super) async fn look(
 ) -> Result<(), Failure> {
     let folders = mailbox.folders();
     let places = folders.join(", ");
-    ask.heading(&format!("Bounces of the last 30 days in {}", printable(&places)))?;
+    ask.heading(&format!("The latest bounces in {}, and how they would be explained", printable(&places)))?;
     let (now, knowledge) = (Timestamp::now(), Knowledge::embedded()?);
     let bounces = match latest(mailbox, &knowledge, &folders, now).await {
         Ok(bounces) => bounces,
@@ -41,7 +41,7 @@ pub(super) async fn look(
     };
     if bounces.is_empty() {
         return ask.say(
-            "  none. If people do get bounces, they arrive elsewhere: docs/feeding tells how to bring them here.",
+            "  none in the last 30 days. If people do get bounces, they arrive elsewhere: docs/feeding tells how to bring them here.",
         );
     }
     let count = bounces.len();

@@ -279,6 +279,8 @@ impl Dialogue<'_> {
         let known = self.providers.trouble(self.draft.provider, &error.reason);
         match (error.kind, known) {
             (Kind::LoginRefused | Kind::Setup | Kind::Folder, Some(trouble)) => trouble,
+            // `[UNAVAILABLE]` is an answer to the login, too.
+            (Kind::Unavailable, Some(trouble)) if error.reason.starts_with("login") => trouble,
             (Kind::Unavailable | Kind::Lost | Kind::Protocol | Kind::Setup, _) => {
                 let usual = self.draft.provider.filter(|it| !it.is_local()).and_then(|it| Some((it, it.imap()?)));
                 let other = usual.filter(|(_, usual)| self.draft.imap.as_ref().is_some_and(|it| it != usual));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Dialogue, Exit, Failure, ask::Ask, mailbox::Which, refused};
 use crate::{
+    config,
     init::{Provider, Secret, Server, Trouble},
     mail::Mailbox,
     outbound::{Route, Sender},
@@ -47,7 +48,7 @@ impl Dialogue<'_> {
             _ if self.draft.directory.is_some() => None,
             Some("none") => None,
             Some(user) => Some(user.to_owned()),
-            None if self.draft.provider.is_some_and(Provider::is_local) || self.draft.secret.is_none() => None,
+            None if self.is_taken_without_login() => None,
             None => Some(self.draft.user.clone()),
         };
         if let (Some(path), Some(_)) = (&self.args.smtp_password_file, &self.draft.smtp_user) {
@@ -56,6 +57,12 @@ impl Dialogue<'_> {
             self.draft.smtp_secret = Some(Secret::PasswordFile(path));
         }
         self.try_out(ask).await
+    }
+
+    /// The server on this machine takes mail from it as it is, wherever the mailbox lies.
+    fn is_taken_without_login(&self) -> bool {
+        let local = self.draft.smtp.as_ref().is_some_and(|it| it.port == 25 && config::is_loopback(&it.host));
+        local || self.draft.provider.is_some_and(Provider::is_local) || self.draft.secret.is_none()
     }
 
     async fn try_out(&mut self, ask: &mut Ask<'_>) -> Result<(), Failure> {

@@ -54,13 +54,18 @@ pub(super) async fn open(settings: &Settings) -> Result<Session, Error> {
     Ok(Session::new(wire, capabilities))
 }
 
+/// What answers is no IMAP server, or one that none of our modes fits.
+const OTHER_PORT: &str =
+    "another service answers there: IMAP is on port 993 (`tls = \"implicit\"`) or 143 (`tls = \"starttls\"`)";
+
 /// RFC 9051 §6.2.1. A greeting that says PREAUTH cannot be encrypted any more, and is refused.
 async fn starttls(stream: Stream, settings: &Settings) -> Result<Stream, Error> {
     let failed = |error: net::Error| Error::from_net(&settings.name, error);
     let mut lines = Lines::new(stream, &settings.endpoint);
     let greeting = lines.read(net::Stage::Greeting).await.map_err(failed)?;
     if !greeting.to_ascii_uppercase().starts_with("* OK") {
-        return Err(failed(lines.refused(&greeting)));
+        let error = failed(lines.refused(&greeting));
+        return Err(if greeting.starts_with("* ") { error } else { error.with_hint(OTHER_PORT) });
     }
     lines.write(net::Stage::StartTls, "S1 STARTTLS").await.map_err(failed)?;
     for _ in 0..20 {
@@ -84,10 +89,11 @@ async fn greeting(wire: &mut Wire, settings: &Settings) -> Result<bool, Error> {
     });
     let hint = "nothing came: a port that expects TLS at once stays silent (`tls = \"implicit\"`)";
     match read.await {
-        Ok(result) => result.map_err(|fault| settings.error("greeting", fault)),
+        Ok(result) => result.map_err(|fault| settings.error("greeting", fault).with_hint(OTHER_PORT)),
         Err(fault @ Fault::TimedOut(_)) if settings.endpoint.tls == TlsMode::None => {
             Err(settings.error("greeting", fault).with_hint(hint))
         }
+        Err(fault @ Fault::Protocol(_)) => Err(settings.error("greeting", fault).with_hint(OTHER_PORT)),
         Err(fault) => Err(settings.error("greeting", fault)),
     }
 }
