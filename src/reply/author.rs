@@ -19,7 +19,7 @@ use super::{
 use crate::{
     bounce::{Action, Bounce},
     diagnosis::{Acts, Confidence, Family},
-    evidence::{Answer, Finding},
+    evidence::{Answer, Finding, Verdict},
     mail::Mailbox,
     policy::Ground,
 };
@@ -43,7 +43,9 @@ pub(super) fn page(frame: &Frame<'_>, bounces: &[(Bounce, Vec<Finding>)], detail
     };
     frame.tag.clone_into(&mut page.language);
     if !failed.is_empty() && !delayed.is_empty() {
-        let facts = frame.common(None).with_counts(delayed.len(), 0);
+        let names: Vec<String> = delayed.iter().take(limits.names).map(Frame::named).collect();
+        let more = delayed.len() - names.len();
+        let facts = frame.common(None).with_counts(delayed.len(), 0).with_recipients(names, more);
         page.notes.extend(frame.blocks("still trying", &Conditions::default(), &facts));
     }
     let common = frame.common(bounces.first().map(|(bounce, _)| bounce));
@@ -147,7 +149,8 @@ fn is_brief(holding: &Conditions) -> bool {
 }
 
 /// Whose move it is: of a delay nobody's; who waits for a server that answers again need not; what
-/// our own server refuses is not theirs to mend; and nobody phones the makers of a public service.
+/// our own server refuses is not theirs to mend; a domain that everybody knows, or our own, exists,
+/// whatever our server found; and nobody phones the makers of a public service.
 pub(super) fn acts(frame: &Frame<'_>, entry: &Entry<'_>) -> Acts {
     let Entry { bounce, finding, .. } = entry;
     let family = finding.diagnosis.family;
@@ -157,6 +160,7 @@ pub(super) fn acts(frame: &Frame<'_>, entry: &Entry<'_>) -> Acts {
     match finding.diagnosis.acts {
         _ if finding.report.action == Action::Delayed => Acts::NobodyWait,
         Acts::NobodyWait if family == Family::Connection && reachable() => Acts::Sender,
+        _ if family == Family::Domain && domain_exists(frame, finding) => Acts::OwnAdmin,
         Acts::RecipientSide if matches!(family, Family::Refused | Family::System) && own_server() => Acts::OwnAdmin,
         Acts::RecipientSide
             if frame.texts.knowledge.passes_at_public.contains(finding.diagnosis.cause.as_str())
@@ -166,6 +170,15 @@ pub(super) fn acts(frame: &Frame<'_>, entry: &Entry<'_>) -> Acts {
         }
         other => other,
     }
+}
+
+/// Whether our server's not finding the domain speaks against our server: the domain is our own, or
+/// a service's that half the country writes to, and our look-ups did not miss it as well.
+fn domain_exists(frame: &Frame<'_>, finding: &Finding) -> bool {
+    let domain = finding.report.final_recipient.domain();
+    let missed = finding.observations.iter().any(|it| it.check == "mx" && it.verdict == Verdict::Confirms);
+    domain == frame.plan.addressee.domain()
+        || (is_public(domain) && !missed && finding.diagnosis.cause.as_str() != "null_mx")
 }
 
 fn the_move(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditions) -> Move {
@@ -214,8 +227,16 @@ fn pass_on(frame: &Frame<'_>, case: &Case<'_>, acts: Acts) -> Vec<Block> {
         return words;
     }
     let mut holding = case.conditions.clone();
-    holding.set("other language", recipients_language(frame, case) != frame.tag);
-    frame.blocks("pass on", &holding, &case.facts).into_iter().chain(words).collect()
+    let foreign = recipients_language(frame, case) != frame.tag;
+    holding.set("other language", foreign);
+    let mut blocks = frame.blocks("pass on", &holding, &case.facts);
+    blocks.extend(words);
+    if foreign {
+        // Nobody sends what they cannot read.
+        let meaning = frame.cause_line(case.finding.diagnosis.cause.as_str(), "pass on", &holding, &case.facts);
+        blocks.extend(frame.blocks("pass on means", &holding, &case.facts.clone().with_value(&meaning)));
+    }
+    blocks
 }
 
 /// A section that somebody on the recipient's side will read, in the language that they read.

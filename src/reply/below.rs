@@ -25,7 +25,10 @@ pub(super) fn stations(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Station> {
     let in_house = case.conditions.holds("own side");
     let at_our_server = match speaker {
         Speaker::Ours => true,
-        Speaker::Summary => diagnosis.family == Family::Submission,
+        Speaker::Summary => {
+            diagnosis.family == Family::Submission
+                || (diagnosis.family == Family::Domain && case.conditions.holds("own admin"))
+        }
         Speaker::Theirs => false,
     };
     let mut names = vec!["station you", "station our server", "station their server", "station mailbox"];
@@ -38,6 +41,9 @@ pub(super) fn stations(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Station> {
         (false, false, false) => 2,
     };
     let holding = &case.conditions;
+    // Who answers with a code has refused, however little is known of the reason.
+    let answered = speaker == Speaker::Theirs && case.finding.report.reply_code.is_some() && !at_mailbox;
+    let unsure = diagnosis.confidence == Confidence::Guess || diagnosis.cause.is_undetermined() || cause == "expired";
     names
         .iter()
         .enumerate()
@@ -47,9 +53,7 @@ pub(super) fn stations(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Station> {
                 Ordering::Less => StationState::Passed,
                 Ordering::Greater => StationState::Beyond,
                 Ordering::Equal if holding.holds("delayed") => StationState::Waiting,
-                Ordering::Equal if diagnosis.confidence == Confidence::Guess || diagnosis.cause.is_undetermined() => {
-                    StationState::Doubtful
-                }
+                Ordering::Equal if unsure && !answered => StationState::Doubtful,
                 Ordering::Equal => StationState::Failed,
             };
             Station { name: frame.line(name, holding, &case.facts), state }

@@ -46,6 +46,8 @@ pub(super) struct Facts {
     // who says so, and how sure that is; filled from the frame's sections of these names
     pub(super) server: Option<String>,
     pub(super) said: Option<String>,
+    /// The recipient's server as the subject of what stands after `said`.
+    pub(super) they: Option<String>,
     pub(super) unsure: Option<String>,
     pub(super) maybe: Option<String>,
     pub(super) reason: Option<String>,
@@ -53,6 +55,12 @@ pub(super) struct Facts {
     /// The server's words, cut to one short line.
     pub(super) words: Option<String>,
     pub(super) their_host: Option<String>,
+    /// The host that takes the domain's mail: the one that answered, else the first that we looked up.
+    pub(super) mx_host: Option<String>,
+    /// What the recipient calls their mail: the well-known service, or the domain of a public one.
+    pub(super) service: Option<String>,
+    /// Whether the recipient is at our own domain.
+    pub(super) colleague: bool,
     // sizes
     pub(super) limit: Option<String>,
     pub(super) room: Option<String>,
@@ -63,6 +71,10 @@ pub(super) struct Facts {
     pub(super) biggest: Option<String>,
     /// Whether the biggest file alone exceeds the limit.
     pub(super) biggest_alone: bool,
+    /// The biggest file's size as it travels.
+    pub(super) biggest_travels: Option<String>,
+    /// Whether there are other files, and all of them together keep below the limit.
+    pub(super) others_fit: bool,
     // times, in the author's zone
     pub(super) sent_at: Option<String>,
     pub(super) failed_at: Option<String>,
@@ -81,7 +93,7 @@ pub(super) struct Facts {
     pub(super) our_host: Option<String>,
     /// The name whose PTR record belongs to `ip`.
     pub(super) reverse_name: Option<String>,
-    /// Our domain's SPF record as it is, and as it should be with `ip`.
+    /// Our domain's SPF record as it is, and (if `ip` is known) as it should be with it.
     pub(super) spf_now: Option<String>,
     pub(super) spf_new: Option<String>,
     /// What belongs into an SPF record for `ip`.

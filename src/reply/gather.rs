@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::{
     author::acts,
+    below::is_null_mx,
     facts::{Case, Entry, Facts, File},
     frame::Frame,
     safe::{self, Typed},
@@ -109,6 +110,9 @@ impl<'a> Frame<'a> {
         facts.cause = Some(diagnosis.cause.as_str().to_owned());
         facts.rule = Some(safe::line(&diagnosis.rule, 80));
         facts.their_host = report.remote_mta.as_deref().map(|it| safe::line(it, 255));
+        facts.mx_host = facts.their_host.clone().or_else(|| looked_up_host(finding));
+        facts.colleague = domain == self.plan.addressee.domain();
+        facts.service = self.brand(domain).or_else(|| is_public(domain).then(|| safe::line(domain, 255)));
         let quoted = report.diagnostic.as_deref().map(|it| safe::mask_addresses(&safe::line(it, 4096), typed));
         // The sentence around the quotation has a full stop of its own.
         let words = |it: &str| safe::line(it, 160).trim_end_matches(['。', '.']).to_owned();
@@ -175,6 +179,12 @@ impl<'a> Frame<'a> {
         facts.biggest =
             files.first().and_then(|it| it.name.as_deref()).map(|it| safe::line(it, 60)).filter(|it| !it.is_empty());
         facts.biggest_alone = files.first().zip(limit).is_some_and(|(it, limit)| size::exceeds_alone(it.size, limit));
+        facts.biggest_travels = files.first().map(|it| size::travelling(it.size)).map(|it| {
+            let tenths = size::file_tenths(it);
+            size::words(tenths, it)
+        });
+        let rest = total - files.first().map_or(0, |it| it.size);
+        facts.others_fit = files.len() > 1 && limit.is_some_and(|it| size::file_tenths(rest) <= size::room_tenths(it));
         facts.files = files
             .iter()
             .filter_map(|it| {
@@ -242,9 +252,8 @@ impl<'a> Frame<'a> {
         });
         let unquoted = |it: &String| safe::line(it.trim_matches('"'), 450);
         facts.spf_now = records.flatten().map(unquoted).find(|it| it.to_ascii_lowercase().starts_with("v=spf1"));
-        let term = spf_term(ip);
-        facts.spf_new = Some(spf_with(facts.spf_now.as_deref(), &term));
-        facts.spf_term = Some(term);
+        facts.spf_term = ip.map(spf_term);
+        facts.spf_new = facts.spf_term.as_ref().map(|it| spf_with(facts.spf_now.as_deref(), it));
     }
 
     /// Who says so and how sure that is; then the reason, which may name any other fact.
@@ -262,8 +271,11 @@ impl<'a> Frame<'a> {
             Some(brand.filter(|_| !holding.holds("our words")).unwrap_or_else(|| self.line("server", holding, facts)));
         if !finding.diagnosis.cause.is_undetermined() {
             facts.said = Some(self.line("said", holding, facts));
+            facts.they = Some(self.line("they", holding, facts));
             facts.unsure = Some(self.line("unsure", holding, facts));
-            facts.maybe = Some(self.line("maybe", holding, facts));
+            let seen = finding.diagnosis.confidence == Confidence::Likely
+                && self.texts.knowledge.reason_is_seen.contains(cause);
+            facts.maybe = (!seen).then(|| self.line("maybe", holding, facts));
         }
         facts.reason = Some(self.cause_line(cause, "reason", holding, facts));
         facts.short = Some(self.cause_line(cause, "short", holding, facts));
@@ -277,6 +289,19 @@ fn pieces_text(pieces: &[safe::Piece]) -> String {
             safe::Piece::Text(text) | safe::Piece::Link(text) => text.as_str(),
         })
         .collect()
+}
+
+/// The first host that the domain's MX records name, if we asked.
+fn looked_up_host(finding: &Finding) -> Option<String> {
+    let asked = finding.observations.iter().find(|it| it.check == "mx" && !is_null_mx(it))?;
+    match &asked.answer {
+        Answer::Found(records) => {
+            let preference = |it: &&String| it.split_whitespace().next().and_then(|it| it.parse::<u16>().ok());
+            let host = records.iter().min_by_key(preference)?.split_whitespace().next_back()?;
+            Some(safe::line(host.trim_end_matches('.'), 255)).filter(|it| !it.is_empty())
+        }
+        Answer::NoRecord | Answer::NoSuchName | Answer::Unavailable(_) => None,
+    }
 }
 
 /// The addresses that the author wrote, as far as the bounce returned them; without any, the
@@ -321,11 +346,10 @@ fn spf_with(now: Option<&str>, term: &str) -> String {
     terms.join(" ")
 }
 
-fn spf_term(ip: Option<IpAddr>) -> String {
+fn spf_term(ip: IpAddr) -> String {
     match ip {
-        Some(IpAddr::V4(it)) => format!("ip4:{it}"),
-        Some(IpAddr::V6(it)) => format!("ip6:{it}"),
-        None => "ip4:(IP)".to_owned(),
+        IpAddr::V4(it) => format!("ip4:{it}"),
+        IpAddr::V6(it) => format!("ip6:{it}"),
     }
 }
 

@@ -53,6 +53,9 @@ pub(super) const CONDITIONS: &[&str] = &[
     "busy mailbox",
     "sender limited",
     "broke off",
+    "not encrypted",
+    "spoofed",
+    "sender mismatch",
     // words to pass on are not in the language of the page
     "other language",
 ];

@@ -26,9 +26,14 @@ pub(super) fn room_tenths(limit: u64) -> u64 {
     (hundredths_of_tenths / 10).saturating_sub(1)
 }
 
+/// What a file of so many octets takes as it travels.
+pub(super) fn travelling(file: u64) -> u64 {
+    file.saturating_mul(137) / 100
+}
+
 /// Whether a file alone, as it travels, is larger than the limit.
 pub(super) fn exceeds_alone(file: u64, limit: u64) -> bool {
-    file.saturating_mul(137) / 100 > limit
+    travelling(file) > limit
 }
 
 /// "5 MB", "3.5 MB"; below a tenth of an MB, KB.
@@ -52,6 +57,7 @@ mod tests {
         assert_eq!(words(size_tenths(7_400_000), 7_400_000), "7.1 MB");
         assert_eq!(words(file_tenths(40_000), 40_000), "40 KB");
         assert_eq!(room_tenths(100_000), 0);
+        assert_eq!(words(file_tenths(travelling(4_928_307)), 0), "6.4 MB");
         assert!(room_tenths(u64::MAX) > 0);
     }
 }

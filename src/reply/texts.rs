@@ -60,6 +60,8 @@ pub(super) struct Knowledge {
     pub(super) blocklist: Vec<Blocklist>,
     /// Mail domains whose users most probably read Chinese.
     pub(super) chinese_domains: BTreeSet<String>,
+    /// Causes that are themselves what was seen, and only their own reasons a matter of doubt.
+    pub(super) reason_is_seen: BTreeSet<String>,
     /// Causes that pass by themselves at a public mail service, where no recipient can mend them.
     pub(super) passes_at_public: BTreeSet<String>,
     /// Conditions that hold where a server's words contain one of these, lower-cased.

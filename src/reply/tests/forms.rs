@@ -24,6 +24,9 @@ fn in_both_languages(name: &str, findings: &[Finding], change: impl Fn(&mut Repl
 fn delayed(mut finding: Finding) -> Finding {
     finding.report.action = Action::Delayed;
     finding.report.will_retry_until = Some("2026-11-18T01:12:00Z".parse().expect("a sound time"));
+    // What is tried again was refused for the time being.
+    let for_now = |it: String| it.replace("552 5.2.2", "452 4.2.2");
+    finding.report.diagnostic = finding.report.diagnostic.take().map(for_now);
     finding
 }
 
@@ -151,9 +154,9 @@ fn sureness_is_in_the_words() {
             "您发给 zhangsan@partner.example 的邮件没有送到：对方邮箱满了。\n\
              对方服务器说，这个邮箱满了，暂时收不下新邮件。地址和内容都不用改。",
             "邮件没有送到 zhangsan@partner.example：多半是对方邮箱满了。\n\
-             从对方服务器的回话看，多半是这个邮箱满了，暂时收不下新邮件。地址和内容都不用改。",
+             从对方服务器的回复看，多半是这个邮箱满了，暂时收不下新邮件。地址和内容都不用改。",
             "邮件没有送到 zhangsan@partner.example：可能是对方邮箱满了。\n\
-             对方服务器没说清楚，可能是这个邮箱满了，暂时收不下新邮件，还不能确定。地址和内容都不用改。",
+             可能是这个邮箱满了，暂时收不下新邮件，还不能确定。",
         ]
     );
 }

@@ -211,5 +211,10 @@ pub(super) fn specimen_bounce(finding: &Finding) -> Bounce {
         original.size = Some(7_400_000);
         original.attachments = vec![file("报价单.pdf", 4_928_307), file("产品图.jpg", 524_288)];
     }
+    if finding.diagnosis.cause.as_str() == "expired"
+        && let Some(original) = &mut bounce.original
+    {
+        original.date = Some("2026-11-11T01:12:00Z".parse().expect("a sound time"));
+    }
     bounce
 }

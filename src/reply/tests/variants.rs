@@ -48,6 +48,21 @@ const OTHER_MOVES: &[(&str, Acts)] = &[
     ("undetermined", Acts::Sender),
 ];
 
+/// Words at which a code does so, where the specimen's would be somebody else's matter.
+const THEIR_OWN_WORDS: &[(&str, Acts, &str)] = &[
+    (
+        "blocklisted",
+        Acts::RecipientSide,
+        "550 5.7.513 Service unavailable, Client host [203.0.113.5] blocked by partner.example using Customer Block list",
+    ),
+    ("tls_required", Acts::RecipientSide, "451 4.7.322 Certificate expired"),
+    ("mailbox_disabled", Acts::OwnAdmin, "535 5.7.13 User account disabled"),
+    ("mail_loop", Acts::OwnAdmin, "554 5.4.14 Hop count exceeded - possible mail loop"),
+    ("policy", Acts::NobodyWait, "450 4.7.15 Priority too low"),
+    ("no_mail_host", Acts::NobodyWait, "450 4.4.312 DNS query failed"),
+    ("rate_limited", Acts::Sender, "452 4.5.3 Too many recipients"),
+];
+
 #[test]
 fn the_steps_fit_whose_move_it_is() {
     for tag in LANGUAGES {
@@ -55,6 +70,10 @@ fn the_steps_fit_whose_move_it_is() {
         for (cause, acts) in OTHER_MOVES {
             let mut it = specimen(cause);
             it.diagnosis.acts = *acts;
+            if let Some((.., words)) = THEIR_OWN_WORDS.iter().find(|(of, by, _)| (of, by) == (cause, acts)) {
+                it.report.diagnostic = Some((*words).to_owned());
+                it.diagnosis.matched = (*words).to_owned();
+            }
             let text = explain(&it, tag, Audience::Author).text;
             let above = text.split("-----").next().unwrap_or_default();
             let lines: Vec<&str> = above.lines().skip(1).filter(|it| !it.is_empty() && !it.contains("WB-")).collect();

@@ -44,7 +44,7 @@ fn what_our_own_server_refused_is_not_theirs_to_mend() {
             });
             let text = explain(&it, "zh-CN", Audience::Author).text;
             assert!(text.contains("我方服务器 ✗") || text.contains("您 → 我方服务器 ✓ → 收件人邮箱 ✗"), "{text}");
-            assert!(text.contains("【我方管理员处理】") && !text.contains("的 IT"), "{cause}: {text}");
+            assert!(text.contains("【我方管理员处理，请您转告】") && !text.contains("的 IT"), "{cause}: {text}");
             assert!(!text.contains("已通知管理员"), "no alert counts it: {cause}: {text}");
             let text = explain(&it, "en", Audience::Administrator).text;
             assert!(text.contains("--- Your move (administrator) ---"), "{cause}: {text}");
