@@ -21,7 +21,9 @@ pub(super) fn stations(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Station> {
     let cause = diagnosis.cause.as_str();
     let knowledge = &frame.texts.knowledge;
     let speaker = speaker(case.entry.bounce, case.finding, &frame.plan.addressee);
-    let at_mailbox = knowledge.stops_at_mailbox.contains(cause);
+    // A closed account of ours (x.7.13) sends nothing, whatever the cause is called.
+    let account = diagnosis.family == Family::Mailbox && case.conditions.holds("own admin");
+    let at_mailbox = knowledge.stops_at_mailbox.contains(cause) && !account;
     let in_house = case.conditions.holds("own side");
     let at_our_server = match speaker {
         Speaker::Ours => true,
@@ -29,7 +31,7 @@ pub(super) fn stations(frame: &Frame<'_>, case: &Case<'_>) -> Vec<Station> {
             diagnosis.family == Family::Submission
                 || (diagnosis.family == Family::Domain && case.conditions.holds("own admin"))
         }
-        Speaker::Theirs => false,
+        Speaker::Theirs => account,
     };
     let mut names = vec!["station you", "station our server", "station their server", "station mailbox"];
     if in_house {
