@@ -136,49 +136,73 @@ impl Desk {
 
     /// As the pipeline does it: history, decide, render, record, again on conflict.
     async fn take(&self, key: &str, recognition: &Recognition, recipient: &str) -> Decision {
-        let role = Role::Central;
-        let reference = MessageRef { account: "central".into(), folder: "INBOX".into(), key: key.to_owned() };
-        let mut findings = [finding(recipient)];
-        if let Recognition::Bounce(bounce) = recognition {
-            findings[0].report.action = bounce.kind();
-        }
-        let candidate = policy::candidate(&self.policy, &role, recognition).ok();
         loop {
-            let known = self.journal.history(candidate.as_ref(), &self.policy, key, self.now).await.expect("history");
-            let incoming = Incoming { role: &role, received: self.now, recognition, findings: &findings };
-            let decision = policy::decide(&self.policy, &incoming, &known.history, self.now);
-            let reply = match &decision {
-                Decision::Reply(plan) | Decision::Hold(_, plan) => Some(Reply {
-                    message_id: crate::mail::mark::message_id(
-                        &format!("{}|{}", plan.identity, plan.sequence),
-                        "corp.example.cn",
-                    )
-                    .expect("sound"),
-                    to: plan.addressee.clone(),
-                    bytes: format!("{} cases", known.earlier.len() + 1).into_bytes(),
-                }),
-                Decision::Suppress(_) => None,
-            };
-            let entry = JournalEntry {
-                reference: &reference,
-                role: &role,
-                received: self.now,
-                size: 1000,
-                content: key,
-                recognition,
-                findings: &findings,
-                candidate: candidate.as_ref(),
-                decision: &decision,
-                reply: reply.as_ref(),
-                catalogue_version: "test",
-                at: self.now,
-            };
-            match self.journal.record(&entry, &self.policy).await.expect("record") {
-                Recording::Conflict => {}
-                Recording::Done { decision, .. } => return *decision,
+            let decided = self.decide_about(key, recognition, recipient).await;
+            if let Some(decision) = self.record(key, recognition, &decided).await {
+                return decision;
             }
         }
     }
+
+    /// What would be done, and written, on what is known now.
+    async fn decide(&self, key: &str, recognition: &Recognition) -> Decided {
+        self.decide_about(key, recognition, "a@x.example").await
+    }
+
+    async fn decide_about(&self, key: &str, recognition: &Recognition, recipient: &str) -> Decided {
+        let mut finding = finding(recipient);
+        if let Recognition::Bounce(bounce) = recognition {
+            finding.report.action = bounce.kind();
+        }
+        let findings = vec![finding];
+        let candidate = policy::candidate(&self.policy, &Role::Central, recognition).ok();
+        let known = self.journal.history(candidate.as_ref(), &self.policy, key, self.now).await.expect("history");
+        let incoming = Incoming { role: &Role::Central, received: self.now, recognition, findings: &findings };
+        let decision = policy::decide(&self.policy, &incoming, &known.history, self.now);
+        let reply = match &decision {
+            Decision::Reply(plan) | Decision::Hold(_, plan) => Some(Reply {
+                message_id: crate::mail::mark::message_id(
+                    &format!("{}|{}", plan.identity, plan.sequence),
+                    "corp.example.cn",
+                )
+                .expect("sound"),
+                to: plan.addressee.clone(),
+                bytes: format!("{} cases", known.earlier.len() + 1).into_bytes(),
+            }),
+            Decision::Suppress(_) => None,
+        };
+        Decided { candidate, findings, decision, reply }
+    }
+
+    /// What came of it; `None`: it is to be decided again.
+    async fn record(&self, key: &str, recognition: &Recognition, decided: &Decided) -> Option<Decision> {
+        let entry = JournalEntry {
+            reference: &MessageRef { account: "central".into(), folder: "INBOX".into(), key: key.to_owned() },
+            role: &Role::Central,
+            received: self.now,
+            size: 1000,
+            content: key,
+            recognition,
+            findings: &decided.findings,
+            candidate: decided.candidate.as_ref(),
+            decision: &decided.decision,
+            reply: decided.reply.as_ref(),
+            catalogue_version: "test",
+            at: self.now,
+        };
+        match self.journal.record(&entry, &self.policy).await.expect("record") {
+            Recording::Conflict => None,
+            Recording::Done { decision, .. } => Some(*decision),
+        }
+    }
+}
+
+/// A decision that is not yet on record.
+struct Decided {
+    candidate: Option<policy::Candidate>,
+    findings: Vec<Finding>,
+    decision: Decision,
+    reply: Option<Reply>,
 }
 
 fn accepted() -> Delivery {
@@ -206,6 +230,12 @@ macro_rules! with_stories {
             days_and_diagnoses_are_counted
             one_explanation_that_was_held_goes_out_as_it_is
             a_person_gets_one_digest_in_the_limits_period
+            a_digest_tells_only_what_is_still_held_when_it_is_committed
+            whoever_asks_too_often_is_owed_no_digest
+            people_are_named_to_the_administrator_only_if_that_is_wanted
+            the_breaker_stays_while_its_limit_is_exceeded_and_outlives_no_wrong_clock
+            of_two_decided_side_by_side_the_second_is_decided_again
+            of_many_senders_one_probes_a_paused_channel
             a_delay_is_not_told_once_the_mail_has_arrived
             the_gate_ends_a_row_or_keeps_it
             alerts_are_kept_with_what_they_tell_and_told_once
@@ -230,6 +260,7 @@ macro_rules! on_sqlite {
 with_stories!(on_sqlite;);
 
 mod delivered;
+mod meanwhile;
 mod notices;
 mod postgres;
 mod sqlite;

@@ -1,6 +1,7 @@
 //! Whole messages, and hostile ones.
 
 use super::*;
+use crate::mail::{MessageId, ReferenceId};
 
 const REPORT: &str = "Return-Path: <>\nFrom: MAILER-DAEMON@mx.example.net\nTo: li@corp.example.cn\n\
     Subject: Undelivered Mail Returned to Sender\n\
@@ -87,6 +88,17 @@ fn our_mark_comes_before_anything() {
     assert!(bounce(&REPORT.replace("m@corp.example.cn", &ours)).original.expect("returned").ours);
     let threaded = REPORT.replace("Subject: hello", &format!("Subject: hello\nReferences: <{ours}>"));
     assert!(!bounce(&threaded).original.expect("returned").ours);
+    // A gateway that renames what it takes leaves our field, or the footer of a robot's mail.
+    let reference = ReferenceId::derive("x");
+    let field = REPORT.replace("Subject: hello", &format!("Subject: hello\nX-Whybounced: {reference}"));
+    assert!(bounce(&field).original.expect("returned").ours);
+    let footer = REPORT.replace("\n\nbody\n", &format!("\nAuto-Submitted: auto-replied\n\nbody\n{reference}\n"));
+    assert!(bounce(&footer).original.expect("returned").ours);
+    let named = text::Particulars { message_id: MessageId::parse(&ours), ..text::Particulars::default() };
+    assert!(original::complete(None, named, None).expect("there is an id").ours, "named in the words alone");
+    // The footer in a person's answer is all that some webmails keep.
+    let answer = format!("From: li@corp.example.cn\nSubject: Re: your mail\n\nThanks!\n> {reference}\n");
+    assert_eq!(no_bounce(&answer).because, WhyNot::OurOwnReply);
 }
 
 #[test]

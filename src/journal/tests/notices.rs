@@ -34,7 +34,52 @@ pub(super) async fn a_person_gets_one_digest_in_the_limits_period(mut desk: Desk
     desk.take(&key, &it, "a@x.example").await;
     let hours = |n| quiet + SignedDuration::from_hours(n);
     assert!(desk.journal.digests_due(&desk.policy, hours(23)).await.expect("read").is_empty(), "one a day");
-    assert_eq!(desk.journal.digests_due(&desk.policy, hours(24)).await.expect("read").len(), 1);
+    let due = desk.journal.digests_due(&desk.policy, hours(24)).await.expect("read");
+    let mail = desk.notice(&due[0].identity, &due[0].person);
+    // Another daemon, whose clock is ahead, or who had it in hand before: asked again at the commit.
+    assert!(!desk.journal.post_digest(&due[0], &mail, &desk.policy, hours(23)).await.expect("read"), "one a day");
+    assert!(desk.journal.post_digest(&due[0], &mail, &desk.policy, hours(24)).await.expect("written"));
+}
+
+pub(super) async fn a_digest_tells_only_what_is_still_held_when_it_is_committed(mut desk: Desk) {
+    desk.policy.breaker = Limit::PerPeriod { count: 0, period: SignedDuration::from_mins(10) };
+    for n in 1..=2 {
+        desk.take(&format!("1:{n}"), &bounce(n, &format!("<m{n}@corp.example.cn>"), "a@x.example"), "a@x.example")
+            .await;
+    }
+    desk.journal.release_breaker().await.expect("written");
+    let due = desk.journal.digests_due(&desk.policy, desk.now).await.expect("read");
+    let mail = desk.notice(&due[0].identity, &due[0].person);
+    // The breaker opens again meanwhile: everything is held.
+    desk.take("1:3", &bounce(3, "<m3@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    assert!(!desk.journal.post_digest(&due[0], &mail, &desk.policy, desk.now).await.expect("read"));
+    desk.journal.release_breaker().await.expect("written");
+    // The administrator sends one of them by itself.
+    desk.journal.retry(1, desk.now).await.expect("by hand");
+    assert!(!desk.journal.post_digest(&due[0], &mail, &desk.policy, desk.now).await.expect("read"));
+    let sent = desk.journal.claim_due(desk.now).await.expect("claim").expect("the one sent by hand");
+    assert_eq!(sent.kind, Kind::Explanation);
+    assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "told once");
+}
+
+pub(super) async fn whoever_asks_too_often_is_owed_no_digest(mut desk: Desk) {
+    let forward = |n| {
+        let mut it = bounce(n, &format!("<m{n}@corp.example.cn>"), "a@x.example");
+        if let Recognition::Bounce(bounce) = &mut it {
+            bounce.forwarded_by = Some(mailbox("li@corp.example.cn"));
+            bounce.envelope.from = Some(mailbox("li@corp.example.cn"));
+            bounce.envelope.return_path = None;
+            bounce.envelope.authentication_results =
+                vec!["corp.example.cn; dkim=pass header.d=corp.example.cn".to_owned()];
+        }
+        it
+    };
+    for n in 1..=6 {
+        let decision = desk.take(&format!("1:{n}"), &forward(n), "a@x.example").await;
+        assert_eq!(matches!(decision, Decision::Reply(_)), n <= 5, "{decision:?}");
+    }
+    desk.now += SignedDuration::from_hours(1);
+    assert!(desk.journal.digests_due(&desk.policy, desk.now).await.expect("read").is_empty());
 }
 
 pub(super) async fn a_delay_is_not_told_once_the_mail_has_arrived(mut desk: Desk) {
@@ -72,6 +117,19 @@ pub(super) async fn the_gate_ends_a_row_or_keeps_it(desk: Desk) {
     assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_some_and(|it| it.by_hand));
 }
 
+pub(super) async fn people_are_named_to_the_administrator_only_if_that_is_wanted(desk: Desk) {
+    let mut watch = desk.journal.watch("here").await.expect("read");
+    desk.take("1:1", &bounce(1, "<m1@corp.example.cn>", "a@x.example"), "a@x.example").await;
+    let due = desk.journal.claim_due(desk.now).await.expect("claim").expect("due");
+    let gone = SmtpReply { code: 550, text: "5.1.1 no such user".to_owned() };
+    desk.journal.finish(due.id, &Delivery::Rejected(Stage::Rcpt, gone), desk.now).await.expect("written");
+    for (by_person, watch) in [(true, &mut watch.clone()), (false, &mut watch)] {
+        let news = desk.journal.news(watch, by_person).await.expect("read");
+        let refused = news.iter().find(|it| it.condition == Condition::Refused).expect("told");
+        assert_eq!(refused.detail.contains("chen@"), by_person, "{refused:?}");
+    }
+}
+
 pub(super) async fn alerts_are_kept_with_what_they_tell_and_told_once(desk: Desk) {
     let mut watch = desk.journal.watch("here").await.expect("read");
     let to = Mailbox::parse("it@corp.example.cn").expect("sound");
@@ -95,9 +153,10 @@ pub(super) async fn alerts_are_kept_with_what_they_tell_and_told_once(desk: Desk
     let states = desk.journal.states(false).await.expect("read");
     assert_eq!(states.iter().map(|it| &it.condition).collect::<Vec<_>>(), [&Condition::ChannelPaused]);
     let soon = desk.now + SignedDuration::from_mins(1);
-    let due = desk.journal.claim_due(soon).await.expect("claim").expect("the probe; there is only one");
+    let due = desk.journal.claim_due(soon).await.expect("claim").expect("the probe");
     let gone = SmtpReply { code: 550, text: "no such user".to_owned() };
     desk.journal.finish(due.id, &Delivery::Rejected(Stage::Rcpt, gone), soon).await.expect("written");
+    assert!(desk.journal.claim_due(soon).await.expect("claim").is_none(), "there was only one");
     assert!(desk.journal.states(false).await.expect("read").is_empty());
     assert!(desk.journal.news(&mut watch, false).await.expect("read").is_empty());
 }

@@ -60,6 +60,13 @@ async fn a_locked_journal_says_so_and_is_used_again_when_it_is_free() {
     assert!(desk.journal.list(&Filter::default()).await.is_ok(), "looking is never kept out");
     sqlx::query("ROLLBACK").execute(&mut other).await.expect("freed");
     desk.journal.poison(&reference, 1, "x", desk.now).await.expect("written");
+    // What is held for a moment only is waited for.
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("locked");
+    let mut waits = Box::pin(desk.journal.poison(&reference, 1, "x", desk.now));
+    let at_first = tokio::time::timeout(std::time::Duration::from_millis(100), &mut waits).await;
+    assert!(at_first.is_err(), "{at_first:?}");
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("freed");
+    waits.await.expect("written");
 }
 
 #[tokio::test]

@@ -1,10 +1,15 @@
 //! What holds for either database. Each story gets an empty journal.
 
 pub(super) use super::delivered::only_sound_receipts_make_acquaintances;
+pub(super) use super::meanwhile::{
+    of_many_senders_one_probes_a_paused_channel, of_two_decided_side_by_side_the_second_is_decided_again,
+    the_breaker_stays_while_its_limit_is_exceeded_and_outlives_no_wrong_clock,
+};
 pub(super) use super::notices::{
-    a_delay_is_not_told_once_the_mail_has_arrived, a_person_gets_one_digest_in_the_limits_period,
-    alerts_are_kept_with_what_they_tell_and_told_once, one_explanation_that_was_held_goes_out_as_it_is,
-    the_gate_ends_a_row_or_keeps_it,
+    a_delay_is_not_told_once_the_mail_has_arrived, a_digest_tells_only_what_is_still_held_when_it_is_committed,
+    a_person_gets_one_digest_in_the_limits_period, alerts_are_kept_with_what_they_tell_and_told_once,
+    one_explanation_that_was_held_goes_out_as_it_is, people_are_named_to_the_administrator_only_if_that_is_wanted,
+    the_gate_ends_a_row_or_keeps_it, whoever_asks_too_often_is_owed_no_digest,
 };
 use super::*;
 
@@ -93,6 +98,8 @@ pub(super) async fn limits_hold_within_the_transaction_and_the_breaker_holds_eve
     assert!(desk.journal.breaker().await.expect("read").is_some());
     assert!(desk.journal.claim_due(desk.now).await.expect("claim").is_none(), "everything is held");
     assert!(!desk.journal.tend(&desk.policy, desk.now).await.expect("tend"));
+    let soon = desk.now + SignedDuration::from_mins(59);
+    assert!(!desk.journal.tend(&desk.policy, soon).await.expect("tend"), "not yet an hour");
     let later = desk.now + SignedDuration::from_hours(2);
     assert!(desk.journal.tend(&desk.policy, later).await.expect("tend"), "an hour below the limit");
     assert!(desk.journal.claim_due(later).await.expect("claim").is_none(), "what was held is told together");

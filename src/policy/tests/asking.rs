@@ -10,6 +10,14 @@ fn who_asks_is_a_member_for_whom_our_own_server_vouches() {
     only(asked, Suppression::QuotedBounce, |it| it.settings.asking = false);
     only(asked, Suppression::NotOurDomain, |it| it.bounce().forwarded_by = Some(mailbox("li@other.example")));
     only(asked, Suppression::UnprovenOrigin, |it| it.bounce().envelope.received = Vec::new());
+    let mut stranger = asked();
+    stranger.settings.asking = false;
+    stranger.bounce().forwarded_by = Some(mailbox("li@other.example"));
+    assert_eq!(stranger.reasons(), [Suppression::NotOurDomain, Suppression::QuotedBounce], "named in any case");
+    // A line that another server wrote proves nothing, whatever it says of a login.
+    only(asked, Suppression::UnprovenOrigin, |it| {
+        it.bounce().envelope.received = vec!["from pc ([10.1.2.3]) by mx.evil.example with ESMTPSA id 1".to_owned()];
+    });
     only(asked, Suppression::AutomatedOriginal, |it| {
         it.bounce().envelope.automatic = vec!["Auto-Submitted: auto-replied".to_owned()];
     });
@@ -67,6 +75,13 @@ fn in_a_members_own_inbox_that_member_is_answered() {
     case.bounce().original = None;
     case.bounce().reporting_mta = Some("mx.far.example".to_owned());
     assert_eq!(case.plan().grounds, [Ground::OwnInbox]);
+    // A mailbox that the configuration gives to somebody outside of `domains`.
+    case.role = Role::Member(mailbox("chen@far.example"));
+    assert_eq!(case.reasons(), [Suppression::NotOurDomain]);
+    // The header of a report and no more: nothing can be told.
+    case.role = Role::Member(mailbox("chen@corp.example.cn"));
+    case.bounce().recipients.clear();
+    assert_eq!(case.reasons(), [Suppression::NoOriginalSender]);
     let mut strange = plain();
     strange.role = Role::Member(mailbox("chen@corp.example.cn"));
     strange.original().from = Some(mailbox("somebody@spam.example"));

@@ -89,6 +89,23 @@ fn odd_addresses_go_through() {
     assert!(longest.is_some_and(|it| it <= 998), "{longest:?}"); // RFC 5322 §2.1.1
 }
 
+#[test]
+fn ids_that_no_header_can_hold_and_our_own_are_left_out() {
+    let unknown = || vec![finding("wang@buyer.example.cn", "user_unknown", "550 5.1.1 User unknown")];
+    let ours = crate::mail::mark::message_id("x", "corp.example.cn").expect("sound").to_string();
+    let long = format!("<{}@x.example>", "a".repeat(300));
+    let ids = ["<邮件@corp.example.cn>", &long, &ours, "<m0@corp.example.cn>"];
+    let (reply, ..) = mail(unknown(), |bounce| {
+        bounce.original.as_mut().expect("one").references = ids.iter().filter_map(|it| MessageId::parse(it)).collect();
+    });
+    let text = String::from_utf8_lossy(&reply.bytes).into_owned();
+    assert!(text.contains("\r\nReferences: <m0@corp.example.cn>\r\n <m1@corp.example.cn>\r\n"), "{text}");
+    let (reply, ..) = mail(unknown(), |bounce| {
+        bounce.original.as_mut().expect("one").message_id = MessageId::parse("<邮件@corp.example.cn>");
+    });
+    assert!(reply.bytes.is_ascii() && !String::from_utf8_lossy(&reply.bytes).contains("In-Reply-To"));
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
     #[test]
