@@ -36,7 +36,10 @@ static SHIPPED: LazyLock<HashMap<String, Noun>> =
 
 fn read(text: &str) -> Result<HashMap<String, Noun>, toml::de::Error> {
     let sorts: HashMap<Noun, Vec<String>> = toml::from_str(text)?;
-    Ok(sorts.into_iter().flat_map(|(noun, words)| words.into_iter().map(move |it| (squeeze_words(&it), noun))).collect())
+    Ok(sorts
+        .into_iter()
+        .flat_map(|(noun, words)| words.into_iter().map(move |it| (squeeze_words(&it), noun)))
+        .collect())
 }
 
 impl Noun {
@@ -63,9 +66,15 @@ impl Noun {
             named = named.or(sort.map(|it| (it, start)));
             rest = bare(rest.get(..start)?);
         }
-        let found = noun_at_end(rest).or(named);
+        let found = noun_at_end(rest)
+            .or(named.map(|(noun, start)| if says_from(rest) { (Noun::Sender, start) } else { (noun, start) }));
         found.filter(|(noun, _)| *noun == self).map(|(_, start)| start)
     }
+}
+
+/// Whether the words before a name say that something comes from it.
+fn says_from(words: &str) -> bool {
+    words.split_whitespace().next_back().is_some_and(|it| it.eq_ignore_ascii_case("from"))
 }
 
 /// What a name is by itself, `Some(None)` for a host name: it may be any side's; `None` for what is no name.
@@ -127,9 +136,18 @@ mod tests {
     #[test]
     fn a_noun_is_found_alone_before_a_name_or_as_a_name() {
         for before in [
-            "550 User ", "user <li@example.org>: ", "550 5.1.1 <li@example.org>... ", "li@example.org ",
-            "The email address ", "550 mailbox for li@example.org ", "RCPT TO:<li@example.org> ", "550 La boîte aux lettres ",
-            "550 5.1.1 收件人地址", "收件人<li@example.org>", "Адресат ", "550 宛先のメールアドレス",
+            "550 User ",
+            "user <li@example.org>: ",
+            "550 5.1.1 <li@example.org>... ",
+            "li@example.org ",
+            "The email address ",
+            "550 mailbox for li@example.org ",
+            "RCPT TO:<li@example.org> ",
+            "550 La boîte aux lettres ",
+            "550 5.1.1 收件人地址",
+            "收件人<li@example.org>",
+            "Адресат ",
+            "550 宛先のメールアドレス",
         ] {
             assert!(Noun::Recipient.ending(before).is_some(), "{before}");
         }
@@ -142,8 +160,21 @@ mod tests {
     #[test]
     fn the_longest_noun_is_meant() {
         for before in [
-            "550 sender address ", "IP address ", "550 ", "550 5.1.1 ", "mx.example.org ", "SPF record ", "", "é",
-            "the domain ", "from <a@example.org> ", "Votre adresse IP ", "发件人地址", "您的IP地址", "收件人域名", "，",
+            "550 sender address ",
+            "IP address ",
+            "550 ",
+            "550 5.1.1 ",
+            "mx.example.org ",
+            "SPF record ",
+            "",
+            "é",
+            "the domain ",
+            "from <a@example.org> ",
+            "Votre adresse IP ",
+            "发件人地址",
+            "您的IP地址",
+            "收件人域名",
+            "，",
         ] {
             assert_eq!(Noun::Recipient.ending(before), None, "{before}");
         }

@@ -228,7 +228,9 @@ fn fits_after(gap: Option<Gap>, text: &Text<'_>, end: usize) -> Option<usize> {
     let rest = after.get(skipped..)?;
     let stop: fn(char) -> bool = match gap {
         Gap::Number => |c| !(c.is_ascii_digit() || c == ',' || c == '.'),
-        Gap::Address | Gap::Host | Gap::Ip | Gap::Anything | Gap::Said(_) => |c| c.is_whitespace() || "<>(),;\"'".contains(c),
+        Gap::Address | Gap::Host | Gap::Ip | Gap::Anything | Gap::Said(_) => {
+            |c| c.is_whitespace() || "<>(),;\"'".contains(c)
+        }
     };
     let word = rest.get(..rest.find(stop).unwrap_or(rest.len()))?;
     gap.fits(word).then_some(end + skipped + word.trim_end_matches(['.', ']', ',']).len())
