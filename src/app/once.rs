@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio::{sync::Mutex, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -34,10 +35,28 @@ pub async fn run_once(engine: Engine) -> Result<Left, StartError> {
         }
     }
     wait_out_gather(&engine).await?;
+    let tried = Arc::<Mutex<HashSet<i64>>>::default();
+    let mut senders = JoinSet::new();
+    for _ in 0..post::SENDERS {
+        senders.spawn(send(Arc::clone(&engine), Arc::clone(&tried)));
+    }
+    while let Some(ended) = senders.join_next().await {
+        match ended {
+            Ok(result) => result?,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+    left.rows = engine.journal.waiting().await?;
+    engine.journal.close().await;
+    Ok(left)
+}
+
+/// Tries what is due, each row once.
+async fn send(engine: Arc<Engine>, tried: Arc<Mutex<HashSet<i64>>>) -> Result<(), journal::Error> {
     let mut sender = None;
-    let mut tried = HashSet::new();
     while let Some(due) = engine.journal.claim_due(Timestamp::now()).await? {
-        if !tried.insert(due.id) {
+        if !tried.lock().await.insert(due.id) {
+            engine.journal.put_back(due.id, Timestamp::now()).await?;
             break;
         }
         post::attempt(&engine, &mut sender, &due, &CancellationToken::new()).await?;
@@ -45,9 +64,7 @@ pub async fn run_once(engine: Engine) -> Result<Left, StartError> {
     if let Some(mut sender) = sender {
         sender.close().await;
     }
-    left.rows = engine.journal.waiting().await?;
-    engine.journal.close().await;
-    Ok(left)
+    Ok(())
 }
 
 async fn take(engine: &Arc<Engine>, settings: &crate::source::Settings) -> Result<(), watch::Ended> {

@@ -23,7 +23,8 @@ use crate::{
 };
 
 /// Senders side by side, each with a connection of its own; the order per person is the journal's.
-pub(super) const SENDERS: usize = 2;
+/// More of them share a commit's wait for the disk; few enough for servers that count connections.
+pub(super) const SENDERS: usize = 4;
 
 /// Sends what falls due until `stop`.
 pub(super) async fn post(engine: Arc<Engine>, stop: CancellationToken, heart: Heartbeat) {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Messages of one mailbox that are being worked on at once.
-const IN_HAND: usize = 8;
+const IN_HAND: usize = 16;
 /// A message with so many points against it is set aside, and the scan goes on.
 pub(super) const MOST_POINTS: u32 = 12;
 /// It broke the pipeline or the protocol: three times is enough.
@@ -197,6 +197,7 @@ pub(super) async fn work_off(
                 "the folder was numbered anew; what is on record is known again by its content"
             );
         }
+        let poisoned = engine.journal.poisoned_in(&settings.name, folder, MOST_POINTS).await?;
         let mut in_hand = JoinSet::new();
         let in_order = suspects.last(&scan.found);
         let (mut given, mut refused) = (0_usize, Vec::new());
@@ -208,7 +209,7 @@ pub(super) async fn work_off(
             while in_hand.len() >= IN_HAND {
                 settle_next(engine, mailbox, &mut in_hand, &mut worked).await?;
             }
-            if engine.journal.poisoned(&found.reference).await? >= MOST_POINTS {
+            if poisoned.contains(&found.reference.key) {
                 engine.set_aside(found).await?;
                 worked.recorded += 1;
                 continue;

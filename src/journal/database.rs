@@ -2,8 +2,8 @@
 //!
 //! The statements keep to what SQLite and PostgreSQL share (`$1` placeholders, `RETURNING`,
 //! `ON CONFLICT`, partial indexes; whole numbers, text and bytes). What differs is here and in
-//! `open`: how a writing transaction begins. On SQLite it is `BEGIN IMMEDIATE` on the one writing
-//! connection, on PostgreSQL an advisory lock; either way writers come one after the other, so
+//! `open`: how a writing transaction begins. On SQLite it is a turn on the one writing connection
+//! (`group`), on PostgreSQL an advisory lock; either way writers come one after the other, so
 //! that what a transaction has checked still holds when it commits. No transaction spans I/O
 //! other than the database's.
 
@@ -11,7 +11,10 @@ use sqlx::{
     PgPool, Postgres, Row as _, SqlSafeStr, Sqlite, SqlitePool, Transaction, postgres::PgRow, sqlite::SqliteRow,
 };
 
-use super::Error;
+use super::{
+    Error,
+    group::{Member, Writer},
+};
 
 /// `pg_advisory_xact_lock` key of all writing transactions: "whyb".
 const WRITER_LOCK: &str = "SELECT pg_advisory_xact_lock(2003331426)";
@@ -19,13 +22,16 @@ const WRITER_LOCK: &str = "SELECT pg_advisory_xact_lock(2003331426)";
 /// A connection pool of either kind; readers and the writer apart on SQLite.
 #[derive(Clone, Debug)]
 pub(super) enum Database {
-    Sqlite { writer: Option<SqlitePool>, reader: SqlitePool },
+    Sqlite { writer: Option<Writer>, reader: SqlitePool },
     Postgres { pool: PgPool, writable: bool },
 }
 
 /// A transaction on either database.
 pub(super) enum Tx {
+    /// Reads, on SQLite.
     Sqlite(Transaction<'static, Sqlite>),
+    /// Writes, on SQLite.
+    Member(Member),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -191,7 +197,7 @@ impl Database {
     /// Begins a transaction that writes; waits for its turn. Errors when opened for reading.
     pub(super) async fn write(&self) -> Result<Tx, Error> {
         match self {
-            Self::Sqlite { writer: Some(pool), .. } => Ok(Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?)),
+            Self::Sqlite { writer: Some(writer), .. } => Ok(Tx::Member(writer.begin().await?)),
             Self::Postgres { pool, writable: true } => {
                 let mut tx = pool.begin().await?;
                 sqlx::query(WRITER_LOCK).execute(&mut *tx).await?;
@@ -244,6 +250,7 @@ impl Tx {
         let sql = sql.into_sql_str();
         Ok(match self {
             Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
+            Self::Member(tx) => bound!(sql, values).execute(tx.connection()?).await?.rows_affected(),
             Self::Postgres(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
         })
     }
@@ -252,6 +259,9 @@ impl Tx {
         let sql = sql.into_sql_str();
         Ok(match self {
             Self::Sqlite(tx) => bound!(sql, values).fetch_all(&mut **tx).await?.into_iter().map(Row::Sqlite).collect(),
+            Self::Member(tx) => {
+                bound!(sql, values).fetch_all(tx.connection()?).await?.into_iter().map(Row::Sqlite).collect()
+            }
             Self::Postgres(tx) => {
                 bound!(sql, values).fetch_all(&mut **tx).await?.into_iter().map(Row::Postgres).collect()
             }
@@ -272,6 +282,7 @@ impl Tx {
     pub(super) async fn commit(self) -> Result<(), Error> {
         match self {
             Self::Sqlite(tx) => tx.commit().await?,
+            Self::Member(tx) => tx.commit().await?,
             Self::Postgres(tx) => tx.commit().await?,
         }
         Ok(())

@@ -145,6 +145,12 @@ impl Error {
 
 impl From<sqlx::Error> for Error {
     fn from(it: sqlx::Error) -> Self {
+        Self::from(&it)
+    }
+}
+
+impl From<&sqlx::Error> for Error {
+    fn from(it: &sqlx::Error) -> Self {
         let why = it.to_string();
         if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) = it {
             return Self::Row { what: why };

@@ -1,5 +1,7 @@
 //! Small things that outlive the process: cursors, failures, the channel, the breaker, the path.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -50,6 +52,13 @@ impl Journal {
         let sql = "SELECT failures AS n FROM poison WHERE account = $1 AND folder = $2 AND key = $3";
         let key = values![reference.account.as_str(), reference.folder.as_str(), reference.key.as_str()];
         Ok(u32::try_from(tx.number(sql, key).await?).unwrap_or(u32::MAX))
+    }
+
+    /// The keys of a folder's messages that have so many points against them, or more.
+    pub async fn poisoned_in(&self, account: &str, folder: &str, points: u32) -> Result<HashSet<String>, Error> {
+        let mut tx = self.database.read().await?;
+        let sql = "SELECT key FROM poison WHERE account = $1 AND folder = $2 AND failures >= $3";
+        tx.rows(sql, values![account, folder, points]).await?.iter().map(|row| row.text("key")).collect()
     }
 
     /// A message has broken the pipeline once more: so many points against it.

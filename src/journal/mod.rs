@@ -20,6 +20,7 @@ mod database;
 mod delivered;
 mod error;
 mod follow;
+mod group;
 mod history;
 mod list;
 mod memory;

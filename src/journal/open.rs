@@ -16,7 +16,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Access, Error, Journal, Settings, database::Database, words::Dialect};
+use super::{Access, Error, Journal, Settings, database::Database, group::Writer, words::Dialect};
 
 /// Waits for another process's write lock.
 const BUSY: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
                 .connect_with(options.clone())
                 .await?;
             migrator(Dialect::Sqlite).run(&pool).await?;
-            Some(pool)
+            Some(Writer::new(pool))
         }
         Access::Read => None,
     };

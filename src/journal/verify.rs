@@ -53,7 +53,7 @@ impl Journal {
 async fn database(tx: &mut Tx) -> Result<Vec<String>, Error> {
     match tx {
         Tx::Postgres(_) => Ok(Vec::new()),
-        Tx::Sqlite(_) => {
+        Tx::Sqlite(_) | Tx::Member(_) => {
             let rows = tx.rows("PRAGMA integrity_check", values![]).await?;
             let words: Result<Vec<String>, Error> = rows.iter().map(|row| row.text("integrity_check")).collect();
             Ok(words?.into_iter().filter(|it| it != "ok").take(TOLD).collect())

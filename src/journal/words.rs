@@ -76,7 +76,7 @@ pub(super) async fn index(tx: &mut Tx, message: i64, texts: &[&str]) -> Result<(
         return Ok(());
     }
     match tx {
-        Tx::Sqlite(_) => {
+        Tx::Sqlite(_) | Tx::Member(_) => {
             let sql = "INSERT INTO message_text (rowid, words) VALUES ($1, $2)";
             tx.execute(sql, vec![Value::from(message), Value::from(all.join(" "))]).await?;
         }

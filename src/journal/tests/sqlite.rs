@@ -46,7 +46,7 @@ async fn other_program(desk: &Desk) -> sqlx::SqliteConnection {
 
 async fn pragma(desk: &Desk, sql: &'static str) {
     let Database::Sqlite { writer: Some(writer), .. } = &desk.journal.database else { panic!("SQLite") };
-    sqlx::query(sql).execute(writer).await.expect("taken");
+    sqlx::query(sql).execute(writer.pool()).await.expect("taken");
 }
 
 #[tokio::test]
@@ -139,4 +139,62 @@ async fn another_users_journal_is_refused_with_the_line_to_type() {
         let error = Journal::open(&desk.settings, access).await.expect_err("a stranger's");
         assert!(error.to_string().contains("hint: runuser -u nobody -- "), "{error}");
     }
+}
+
+/// How many writers are at work at once below.
+const WRITERS: u32 = 40;
+
+fn reference(n: u32) -> MessageRef {
+    MessageRef { account: "a".into(), folder: "b".into(), key: n.to_string() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_at_once_are_committed_together_and_each_fails_by_itself() {
+    let desk = Desk::sqlite().await;
+    let Database::Sqlite { writer: Some(writer), .. } = &desk.journal.database else { panic!("SQLite") };
+    let mut writers = tokio::task::JoinSet::new();
+    for n in 0..WRITERS {
+        let (journal, writer, now) = (desk.journal.clone(), writer.clone(), desk.now);
+        writers.spawn(async move {
+            if n % 4 == 3 {
+                // Gives up midway: dropped without a commit.
+                let mut member = writer.begin().await.expect("a turn");
+                let sql = "INSERT INTO memory (name, value, at) VALUES ($1, '0', 0)";
+                sqlx::query(sql).bind(i64::from(n)).execute(member.connection().expect("open")).await.expect("written");
+            } else {
+                journal.poison(&reference(n), 1, "x", now).await.expect("on disk");
+                assert_eq!(journal.poisoned(&reference(n)).await.expect("read"), 1, "told only once others see it");
+            }
+        });
+    }
+    while let Some(ended) = writers.join_next().await {
+        ended.expect("no panic");
+    }
+    let mut tx = desk.journal.database.read().await.expect("read");
+    let count = |table: &str| sqlx::AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM {table}"));
+    assert_eq!(tx.number(count("poison"), Vec::new()).await.expect("counted"), i64::from(WRITERS / 4 * 3));
+    assert_eq!(tx.number(count("memory"), Vec::new()).await.expect("counted"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn when_the_commit_of_many_fails_all_of_them_hear_of_it_and_the_next_writer_works() {
+    let desk = Desk::sqlite().await;
+    pragma(&desk, "PRAGMA max_page_count = 1").await;
+    let mut writers = tokio::task::JoinSet::new();
+    for n in 0..WRITERS {
+        let (journal, now) = (desk.journal.clone(), desk.now);
+        writers.spawn(async move { (n, journal.poison(&reference(n), 1, &"x".repeat(9000), now).await.is_ok()) });
+    }
+    let mut told = std::collections::HashMap::new();
+    while let Some(ended) = writers.join_next().await {
+        let (n, ok) = ended.expect("no panic");
+        told.insert(n, ok);
+    }
+    assert!(told.values().any(|ok| !ok), "the disk was full");
+    for (n, ok) in told {
+        let there = desk.journal.poisoned(&reference(n)).await.expect("read") == 1;
+        assert_eq!(there, ok, "writer {n} was told the truth");
+    }
+    pragma(&desk, "PRAGMA max_page_count = 1000000").await;
+    desk.journal.poison(&reference(WRITERS), 1, "x", desk.now).await.expect("written");
 }
