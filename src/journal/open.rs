@@ -37,6 +37,7 @@ const MIGRATIONS: &[(i64, &str, [&str; 2])] = &[
     ),
     (7, "receipts", [include_str!("migrations/0007_receipts.sql"); 2]),
     (8, "unexplained", [include_str!("migrations/0008_unexplained.sql"); 2]),
+    (9, "backlog", [include_str!("migrations/0009_backlog.sql"); 2]),
 ];
 
 /// Opens the journal that `settings` name.

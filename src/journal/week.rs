@@ -17,6 +17,9 @@ const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 const MOST: usize = 3;
 /// Only so many of the newest findings are counted: in a storm, more say nothing more.
 const NEWEST: u32 = 300;
+/// Among so many of a cause's newest findings those of other domains are looked for: when one domain
+/// is in trouble, all the newest may be its own, and each bounce asks anew.
+const LOOKED_AT: u32 = 3000;
 
 impl Journal {
     /// What is known of the domains and causes of these failures, but for the first few none.
@@ -31,7 +34,8 @@ impl Journal {
             failed.map(|it| (it.report.final_recipient.domain(), it.diagnosis.cause.as_str())).collect();
         let mut tx = self.database.read().await?;
         let begin = before(now, WEEK);
-        let row = tx.row("SELECT MIN(id) AS first FROM message WHERE recorded > $1", values![begin]).await?;
+        let since = "SELECT id AS first FROM message WHERE recorded > $1 ORDER BY recorded, id LIMIT 1";
+        let row = tx.row(since, values![begin]).await?;
         let Some(first) = row.map(|it| it.maybe_int("first")).transpose()?.flatten() else { return Ok(Vec::new()) };
         let older = "SELECT COUNT(*) AS n FROM (SELECT id FROM message WHERE id < $1 LIMIT 1) AS older";
         let whole = tx.number(older, values![first]).await? > 0;
@@ -66,9 +70,10 @@ async fn week_of(tx: &mut Tx, mut week: DomainWeek, first: i64, person: &str) ->
         week.seen_of_others = row.count("seen_of_others")?;
         week.first = row.maybe_time("first")?;
     }
-    let elsewhere = newest("f.cause = $2 AND f.domain <> $1 AND f.action = 'failed'", "$3");
     let elsewhere = format!(
-        "SELECT COUNT(DISTINCT CASE WHEN decision <> 'suppress' THEN identity END) AS n FROM ({elsewhere}) AS newest"
+        "SELECT COUNT(DISTINCT CASE WHEN m.decision <> 'suppress' THEN m.identity END) AS n FROM \
+         (SELECT message, domain FROM finding WHERE cause = $2 AND action = 'failed' AND message >= $3 \
+         ORDER BY message DESC LIMIT {LOOKED_AT}) AS f JOIN message m ON m.id = f.message WHERE f.domain <> $1"
     );
     week.elsewhere = number(tx, elsewhere, values![week.domain.as_str(), week.cause.as_str(), first]).await?;
     let taken = newest("f.domain = $1 AND f.action IN ('delivered', 'relayed', 'expanded')", "$2");
