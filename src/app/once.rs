@@ -27,6 +27,13 @@ pub struct Left {
 pub async fn run_once(engine: Engine) -> Result<Left, StartError> {
     let engine = Arc::new(engine);
     engine.journal.recover(Timestamp::now()).await?;
+    // What falls due is sent while the mailboxes are worked off, and what is left of it after that.
+    let taken = CancellationToken::new();
+    let tried = Arc::<Mutex<HashSet<i64>>>::default();
+    let mut senders = JoinSet::new();
+    for _ in 0..post::SENDERS {
+        senders.spawn(send(Arc::clone(&engine), Arc::clone(&tried), taken.clone()));
+    }
     let mut left = Left::default();
     for settings in &engine.config.mailboxes {
         if let Err(error) = take(&engine, settings).await {
@@ -34,32 +41,45 @@ pub async fn run_once(engine: Engine) -> Result<Left, StartError> {
             left.mailboxes += 1;
         }
     }
-    wait_out_gather(&engine).await?;
-    let tried = Arc::<Mutex<HashSet<i64>>>::default();
-    let mut senders = JoinSet::new();
-    for _ in 0..post::SENDERS {
-        senders.spawn(send(Arc::clone(&engine), Arc::clone(&tried)));
-    }
+    let gathered = wait_out_gather(&engine).await;
+    // Whatever went wrong, a mail on its way is not cut.
+    taken.cancel();
+    let mut sent = Ok(());
     while let Some(ended) = senders.join_next().await {
         match ended {
-            Ok(result) => result?,
+            Ok(result) => sent = sent.and(result),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
+    sent.and(gathered)?;
     left.rows = engine.journal.waiting().await?;
     engine.journal.close().await;
     Ok(left)
 }
 
-/// Tries what is due, each row once.
-async fn send(engine: Arc<Engine>, tried: Arc<Mutex<HashSet<i64>>>) -> Result<(), journal::Error> {
+/// Tries what is due, each row once, until everything is taken and nothing new is due.
+async fn send(
+    engine: Arc<Engine>,
+    tried: Arc<Mutex<HashSet<i64>>>,
+    taken: CancellationToken,
+) -> Result<(), journal::Error> {
     let mut sender = None;
-    while let Some(due) = engine.journal.claim_due(Timestamp::now()).await? {
-        if !tried.lock().await.insert(due.id) {
-            engine.journal.put_back(due.id, Timestamp::now()).await?;
+    loop {
+        let last = taken.is_cancelled();
+        while let Some(due) = engine.journal.claim_due(Timestamp::now()).await? {
+            if !tried.lock().await.insert(due.id) {
+                engine.journal.put_back(due.id, Timestamp::now()).await?;
+                break;
+            }
+            post::attempt(&engine, &mut sender, &due, &CancellationToken::new()).await?;
+        }
+        if last {
             break;
         }
-        post::attempt(&engine, &mut sender, &due, &CancellationToken::new()).await?;
+        tokio::select! {
+            () = taken.cancelled() => {}
+            () = engine.outbox_news.notified() => {}
+        }
     }
     if let Some(mut sender) = sender {
         sender.close().await;

@@ -29,12 +29,16 @@ pub(super) const SENDERS: usize = 4;
 /// Sends what falls due until `stop`.
 pub(super) async fn post(engine: Arc<Engine>, stop: CancellationToken, heart: Heartbeat) {
     let mut sender = None;
+    // Where one row was due, another mostly is: it is not asked for first.
+    let mut busy = false;
     loop {
         heart.beat();
         if stop.is_cancelled() {
             break;
         }
-        let wait = match send_one(&engine, &mut sender, &stop).await {
+        let worked = send_one(&engine, &mut sender, busy, &stop).await;
+        busy = matches!(worked, Ok(Worked::Sent));
+        let wait = match worked {
             Ok(Worked::Sent) => {
                 // Another row may be free now.
                 engine.outbox_news.notify_one();
@@ -78,17 +82,21 @@ enum Worked {
 async fn send_one(
     engine: &Engine,
     sender: &mut Option<Sender>,
+    busy: bool,
     stop: &CancellationToken,
 ) -> Result<Worked, journal::Error> {
     let now = Timestamp::now();
-    let Some(due) = engine.journal.claim_due(now).await? else {
-        let wait = match engine.journal.next_due(now).await? {
-            Some(next) => {
-                Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO).max(Duration::from_millis(20))
-            }
-            None => Duration::from_hours(1),
+    if !busy {
+        let Some(next) = engine.journal.next_due(now).await? else {
+            return Ok(Worked::Nothing(Duration::from_hours(1)));
         };
-        return Ok(Worked::Nothing(wait));
+        if next > now {
+            return Ok(Worked::Nothing(Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO)));
+        }
+    }
+    let Some(due) = engine.journal.claim_due(now).await? else {
+        // Another sender was faster, or there was none left: it is asked for.
+        return Ok(Worked::Nothing(if busy { Duration::ZERO } else { Duration::from_millis(20) }));
     };
     attempt(engine, sender, &due, stop).await?;
     Ok(Worked::Sent)

@@ -1,7 +1,5 @@
 //! What of a message is kept in columns of its own, counted, and found by its words.
 
-use jiff::Timestamp;
-
 use super::{
     Error, JournalEntry,
     database::Tx,
@@ -100,28 +98,25 @@ fn proven(plan: &ReplyPlan) -> i64 {
 
 /// Counts the message, by the hour.
 pub(super) async fn tally(tx: &mut Tx, it: &JournalEntry<'_>, facts: &Columns) -> Result<(), Error> {
-    let at: Timestamp = it.at;
     if facts.kind == "not_a_bounce" {
-        return count(tx, What::Message, "other", 1, at).await;
+        return count(tx, &[(What::Message, "other", 1)], it.at).await;
     }
-    count(tx, What::Message, "bounce", 1, at).await?;
-    count(tx, What::Decision, facts.decision, 1, at).await?;
-    for reason in facts.reasons.split(',').filter(|it| !it.is_empty()) {
-        count(tx, What::Reason, reason, 1, at).await?;
-    }
+    let mut counts = vec![(What::Message, "bounce", 1), (What::Decision, facts.decision, 1)];
+    counts.extend(facts.reasons.split(',').filter(|it| !it.is_empty()).map(|it| (What::Reason, it, 1)));
     if let Some(cause) = &facts.cause {
-        count(tx, What::Cause, cause, 1, at).await?;
-        if facts.own {
-            count(tx, What::Own, cause, 1, at).await?;
-        }
+        counts.push((What::Cause, cause, 1));
+        counts.extend(facts.own.then_some((What::Own, cause.as_str(), 1)));
     }
     let failed = it.findings.iter().filter(|it| it.report.action == Action::Failed);
     let mut domains: Vec<&str> = failed.map(|it| it.report.final_recipient.domain()).collect();
     domains.sort_unstable();
     for same in domains.chunk_by(|a, b| a == b) {
-        if let Some(domain) = same.first() {
-            count(tx, What::Domain, domain, i64::try_from(same.len()).unwrap_or(i64::MAX), at).await?;
-        }
+        let often = i64::try_from(same.len()).unwrap_or(i64::MAX);
+        counts.extend(same.first().map(|domain| (What::Domain, *domain, often)));
+    }
+    // Few statements, but none with more values than a database takes.
+    for some in counts.chunks(100) {
+        count(tx, some, it.at).await?;
     }
     Ok(())
 }

@@ -36,10 +36,13 @@ impl Journal {
     ) -> Result<Known, Error> {
         let mut tx = self.database.read().await?;
         let mut known = Known::default();
-        let id = candidate.and_then(|it| it.bounce_message_id.as_ref());
-        known.history.bounce_seen = bounce_seen(&mut tx, content, id).await?;
+        let standing = standing(&mut tx, content, candidate, settings, now).await?;
+        known.history.bounce_seen = standing.bounce_seen;
         let Some(candidate) = candidate else { return Ok(known) };
         let history = &mut known.history;
+        history.sent_to_person = standing.sent_to_person;
+        history.sent_in_all = standing.sent_in_all;
+        history.breaker_open = standing.breaker_open;
         let identity = identity_hash(&candidate.identity);
         if candidate.original.is_some() {
             // The same author as well: a Message-ID alone is known to each of its recipients.
@@ -57,18 +60,17 @@ impl Journal {
                 .then(|| Ok::<_, Error>(Gathering { row: row.int("id")?, version: row.int("version")?, sequence }))
                 .transpose()?;
         }
-        for (bounce, _) in
-            cases(&mut tx, "m.identity = $1 AND m.outbox IS NOT NULL", values![identity.as_str()]).await?
-        {
+        let explained = "m.identity = $1 AND m.outbox IS NOT NULL";
+        let earlier = if history.explained.is_empty() {
+            Vec::new()
+        } else {
+            cases(&mut tx, explained, values![identity]).await?
+        };
+        for (bounce, _) in earlier {
             history.explained_failures.extend(
                 bounce.recipients.iter().map(|it| Failure { recipient: it.final_recipient.clone(), action: it.action }),
             );
         }
-        let person = candidate.addressee.to_string().to_lowercase();
-        history.sent_to_person =
-            sent_to_person(&mut tx, &person, candidate.asked, settings.person_limit(candidate.asked), now).await?;
-        history.sent_in_all = sent_in_all(&mut tx, settings.limit_total, now).await?;
-        history.breaker_open = super::memory::breaker(&mut tx).await?.is_some();
         let muted = super::review::muted(&mut tx).await?;
         history.muted = !muted.is_empty()
             && !candidate.failures.is_empty()
@@ -80,43 +82,54 @@ impl Journal {
     }
 }
 
-/// Whether this bounce was recorded under another reference already.
-pub(super) async fn bounce_seen(tx: &mut Tx, content: &str, id: Option<&MessageId>) -> Result<bool, Error> {
-    // Two questions, for each has an index of its own.
-    let sql = "SELECT COUNT(*) AS n FROM message WHERE content_hash = $1";
-    if tx.number(sql, values![content]).await? > 0 {
-        return Ok(true);
-    }
-    let Some(id) = id else { return Ok(false) };
-    let sql = "SELECT COUNT(*) AS n FROM message WHERE bounce_message_id = $1";
-    Ok(tx.number(sql, values![id.as_str()]).await? > 0)
+/// What is asked of each message twice: before it is decided upon, and again under the write lock.
+pub(super) struct Standing {
+    /// This bounce was recorded under another reference already.
+    pub(super) bounce_seen: bool,
+    pub(super) sent_to_person: u32,
+    pub(super) sent_in_all: u32,
+    pub(super) breaker_open: bool,
 }
 
-pub(super) async fn sent_to_person(
+/// One statement, for each question is asked so often that the way to the database counts.
+pub(super) async fn standing(
     tx: &mut Tx,
-    person: &str,
-    asked: bool,
-    limit: Limit,
+    content: &str,
+    candidate: Option<&Candidate>,
+    settings: &policy::Settings,
     now: Timestamp,
-) -> Result<u32, Error> {
-    let Some(since) = since(limit, now) else { return Ok(0) };
+) -> Result<Standing, Error> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT COUNT(*) AS n FROM outbox WHERE person = $1 AND asked = $2 AND created > $3 AND {COUNTED}"
+        "SELECT (SELECT COUNT(*) FROM message WHERE content_hash = $1) \
+         + (SELECT COUNT(*) FROM message WHERE bounce_message_id = $2) AS seen, \
+         (SELECT COUNT(*) FROM outbox WHERE person = $3 AND asked = $4 AND created > $5 AND {COUNTED}) AS to_person, \
+         (SELECT COUNT(*) FROM outbox WHERE created > $6 AND {COUNTED}) AS in_all, \
+         (SELECT COUNT(*) FROM memory WHERE name = $7) AS breaker"
     ));
-    Ok(u32::try_from(tx.number(sql, values![person, asked, since]).await?).unwrap_or(u32::MAX))
+    let asked = candidate.is_some_and(|it| it.asked);
+    let values = values![
+        content,
+        candidate.and_then(|it| it.bounce_message_id.as_ref()).map(MessageId::as_str),
+        candidate.map(|it| it.addressee.to_string().to_lowercase()),
+        asked,
+        since(settings.person_limit(asked), now),
+        since(settings.limit_total, now),
+        super::memory::BREAKER,
+    ];
+    let row = tx.row(sql, values).await?.ok_or_else(|| Error::Row { what: "no counts came back".to_owned() })?;
+    Ok(Standing {
+        bounce_seen: row.int("seen")? > 0,
+        sent_to_person: row.count("to_person")?,
+        sent_in_all: row.count("in_all")?,
+        breaker_open: row.int("breaker")? > 0,
+    })
 }
 
-pub(super) async fn sent_in_all(tx: &mut Tx, limit: Limit, now: Timestamp) -> Result<u32, Error> {
-    let Some(since) = since(limit, now) else { return Ok(0) };
-    let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM outbox WHERE created > $1 AND {COUNTED}"));
-    Ok(u32::try_from(tx.number(sql, values![since]).await?).unwrap_or(u32::MAX))
-}
-
-/// When a limit's period began; `None`: there is no limit.
-fn since(limit: Limit, now: Timestamp) -> Option<Timestamp> {
+/// When a limit's period began. Without a limit nothing need be counted: no row is younger than that.
+fn since(limit: Limit, now: Timestamp) -> Timestamp {
     match limit {
-        Limit::PerPeriod { period, .. } => Some(before(now, period)),
-        Limit::Off => None,
+        Limit::PerPeriod { period, .. } => before(now, period),
+        Limit::Off => Timestamp::MAX,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 const CHANNEL: &str = "channel";
-const BREAKER: &str = "breaker";
+pub(super) const BREAKER: &str = "breaker";
 const PATH: &str = "reverse_path";
 /// The breaker is released after this long below its limit (`design.md` §3, *Limits*).
 const RELEASE_AFTER: SignedDuration = SignedDuration::from_hours(1);

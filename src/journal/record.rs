@@ -10,7 +10,7 @@ use super::{
     Error, Journal, JournalEntry, Recording, Step,
     columns::Columns,
     database::{Tx, json, values},
-    history::{bounce_seen, sent_in_all, sent_to_person},
+    history::standing,
     identity_hash,
     memory::check_breaker,
     notices::withdraw_settled,
@@ -132,27 +132,24 @@ async fn recheck(tx: &mut Tx, it: &JournalEntry<'_>, settings: &policy::Settings
         Decision::Reply(plan) | Decision::Hold(_, plan) => plan,
         Decision::Suppress(_) => return Ok(Some(it.decision.clone())),
     };
-    let id = it.candidate.and_then(|it| it.bounce_message_id.as_ref());
+    let standing = standing(tx, it.content, it.candidate, settings, it.at).await?;
     let mut reasons = Vec::new();
-    if bounce_seen(tx, it.content, id).await? {
+    if standing.bounce_seen {
         reasons.push(Suppression::AlreadyExplained);
     }
     if plan.gathers.is_none() && !matches!(it.decision, Decision::Hold(HoldReason::DryRun, _)) {
-        let person = plan.addressee.to_string().to_lowercase();
-        let limit = settings.person_limit(plan.asked);
-        if !limit.allows(sent_to_person(tx, &person, plan.asked, limit, it.at).await?) {
+        if !settings.person_limit(plan.asked).allows(standing.sent_to_person) {
             reasons.push(Suppression::RateLimitedPerson);
         }
-        if !settings.limit_total.allows(sent_in_all(tx, settings.limit_total, it.at).await?) {
+        if !settings.limit_total.allows(standing.sent_in_all) {
             reasons.push(Suppression::RateLimitedTotal);
         }
     }
     if !reasons.is_empty() {
         return Ok(Some(Decision::Suppress(reasons)));
     }
-    let open = super::memory::breaker(tx).await?.is_some();
     Ok(match it.decision {
-        Decision::Reply(plan) if open && plan.gathers.is_none() => {
+        Decision::Reply(plan) if standing.breaker_open && plan.gathers.is_none() => {
             Some(Decision::Hold(HoldReason::Breaker, plan.clone()))
         }
         other => Some(other.clone()),

@@ -27,12 +27,9 @@ const FREE: &str = "o.state = 'due' AND NOT EXISTS (SELECT 1 FROM outbox p WHERE
                     AND p.state IN ('due', 'attempting', 'body_started'))";
 
 impl Journal {
-    /// Claims one due row: the attempt is counted and the next one dated before it begins.
+    /// Claims one due row: the attempt is counted and the next one dated before it begins. Takes the
+    /// write lock: whether there is anything tells `next_due`.
     pub async fn claim_due(&self, now: Timestamp) -> Result<Option<Due>, Error> {
-        // Looked for without the write lock first: mostly there is nothing.
-        if !self.anything_due(now).await? {
-            return Ok(None);
-        }
         let mut tx = self.database.write().await?;
         let paused = channel(&mut tx).await?;
         if paused.as_ref().is_some_and(|it| it.until > now) {
@@ -56,10 +53,6 @@ impl Journal {
         entry(&mut tx, None, Some(due.id), now, Step::Attempted, None, &format!("attempt {}", due.attempt)).await?;
         tx.commit().await?;
         Ok(Some(due))
-    }
-
-    async fn anything_due(&self, now: Timestamp) -> Result<bool, Error> {
-        Ok(self.next_due(now).await?.is_some_and(|next| next <= now))
     }
 
     /// When the next row may be claimed; `None`: nothing waits.

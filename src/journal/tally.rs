@@ -184,11 +184,20 @@ fn median(waits: &[Count]) -> Option<u64> {
     })
 }
 
-/// One more (or `n` more) of something.
-pub(super) async fn count(tx: &mut Tx, what: What, name: &str, n: i64, at: Timestamp) -> Result<(), Error> {
-    let sql = "INSERT INTO tally (what, hour, name, n) VALUES ($1, $2, $3, $4) \
-               ON CONFLICT (what, hour, name) DO UPDATE SET n = tally.n + $4";
-    let values: Vec<Value> = values![what.name(), hour(at), name, n];
+/// So many more of each of these, which differ.
+pub(super) async fn count(tx: &mut Tx, counts: &[(What, &str, i64)], at: Timestamp) -> Result<(), Error> {
+    let mut values: Vec<Value> = values![hour(at)];
+    let mut rows = Vec::new();
+    for (what, name, n) in counts {
+        let place = values.len();
+        rows.push(format!("(${}, $1, ${}, ${})", place + 1, place + 2, place + 3));
+        values.extend(values![what.name(), *name, *n]);
+    }
+    let sql = sqlx::AssertSqlSafe(format!(
+        "INSERT INTO tally (what, hour, name, n) VALUES {} \
+         ON CONFLICT (what, hour, name) DO UPDATE SET n = tally.n + excluded.n",
+        rows.join(", ")
+    ));
     tx.execute(sql, values).await?;
     Ok(())
 }
@@ -199,7 +208,7 @@ pub(super) async fn count_sent(tx: &mut Tx, outbox: i64, now: Timestamp) -> Resu
     let Some(received) = row.map(|row| row.maybe_time("n")).transpose()?.flatten() else { return Ok(()) };
     let wait = now.duration_since(received).as_secs();
     let bound = WAITS.into_iter().find(|bound| wait <= *bound).unwrap_or(i64::MAX);
-    count(tx, What::Wait, &bound.to_string(), 1, now).await
+    count(tx, &[(What::Wait, &bound.to_string(), 1)], now).await
 }
 
 fn unsigned(number: i64) -> u64 {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Error, Journal,
-    database::{Tx, Value, values},
+    database::{Tx, values},
     history::before,
 };
 use crate::{bounce::Action, evidence::Finding, mail::Mailbox, policy::DomainWeek};
@@ -34,11 +34,10 @@ impl Journal {
             failed.map(|it| (it.report.final_recipient.domain(), it.diagnosis.cause.as_str())).collect();
         let mut tx = self.database.read().await?;
         let begin = before(now, WEEK);
-        let since = "SELECT id AS first FROM message WHERE recorded > $1 ORDER BY recorded, id LIMIT 1";
-        let row = tx.row(since, values![begin]).await?;
-        let Some(first) = row.map(|it| it.maybe_int("first")).transpose()?.flatten() else { return Ok(Vec::new()) };
-        let older = "SELECT COUNT(*) AS n FROM (SELECT id FROM message WHERE id < $1 LIMIT 1) AS older";
-        let whole = tx.number(older, values![first]).await? > 0;
+        let sql = "SELECT id AS first, (SELECT COUNT(*) FROM (SELECT 1 FROM message WHERE recorded <= $1 LIMIT 1) AS o) \
+                   AS older FROM message WHERE recorded > $1 ORDER BY recorded, id LIMIT 1";
+        let Some(row) = tx.row(sql, values![begin]).await? else { return Ok(Vec::new()) };
+        let (first, whole) = (row.int("first")?, row.int("older")? > 0);
         let person = person.to_string().to_lowercase();
         let mut weeks = Vec::new();
         for (domain, cause) in pairs.into_iter().take(MOST) {
@@ -52,14 +51,20 @@ impl Journal {
 
 async fn week_of(tx: &mut Tx, mut week: DomainWeek, first: i64, person: &str) -> Result<DomainWeek, Error> {
     // One mail may bounce many times: it is counted by its identity, which is a digest.
+    let ours = newest("f.domain = $1 AND f.cause = $2 AND f.action = 'failed'");
+    let taken = newest("f.domain = $1 AND f.action IN ('delivered', 'relayed', 'expanded')");
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT COUNT(DISTINCT CASE WHEN decision <> 'suppress' THEN identity END) AS mails, \
+        "SELECT ours.*, elsewhere.mails AS elsewhere, taken.mails AS taken FROM \
+         (SELECT COUNT(DISTINCT CASE WHEN decision <> 'suppress' THEN identity END) AS mails, \
          COUNT(DISTINCT CASE WHEN decision <> 'suppress' THEN author END) AS people, \
          COUNT(DISTINCT CASE WHEN decision <> 'suppress' AND author <> $4 THEN identity END) AS mails_of_others, \
          COUNT(DISTINCT CASE WHEN decision <> 'suppress' AND author <> $4 THEN author END) AS others, \
          COUNT(DISTINCT CASE WHEN author <> $4 THEN identity END) AS seen_of_others, \
-         MIN(CASE WHEN decision <> 'suppress' THEN recorded END) AS first FROM ({}) AS newest",
-        newest("f.domain = $1 AND f.cause = $2 AND f.action = 'failed'", "$3")
+         MIN(CASE WHEN decision <> 'suppress' THEN recorded END) AS first FROM ({ours}) AS newest) AS ours, \
+         (SELECT COUNT(DISTINCT CASE WHEN m.decision <> 'suppress' THEN m.identity END) AS mails FROM \
+         (SELECT message, domain FROM finding WHERE cause = $2 AND action = 'failed' AND message >= $3 \
+         ORDER BY message DESC LIMIT {LOOKED_AT}) AS f JOIN message m ON m.id = f.message WHERE f.domain <> $1) \
+         AS elsewhere, (SELECT COUNT(DISTINCT message) AS mails FROM ({taken}) AS newest) AS taken"
     ));
     let values = values![week.domain.as_str(), week.cause.as_str(), first, person];
     if let Some(row) = tx.row(sql, values).await? {
@@ -69,27 +74,16 @@ async fn week_of(tx: &mut Tx, mut week: DomainWeek, first: i64, person: &str) ->
         week.others = row.count("others")?;
         week.seen_of_others = row.count("seen_of_others")?;
         week.first = row.maybe_time("first")?;
+        week.elsewhere = row.count("elsewhere")?;
+        week.delivered = row.count("taken")?;
     }
-    let elsewhere = format!(
-        "SELECT COUNT(DISTINCT CASE WHEN m.decision <> 'suppress' THEN m.identity END) AS n FROM \
-         (SELECT message, domain FROM finding WHERE cause = $2 AND action = 'failed' AND message >= $3 \
-         ORDER BY message DESC LIMIT {LOOKED_AT}) AS f JOIN message m ON m.id = f.message WHERE f.domain <> $1"
-    );
-    week.elsewhere = number(tx, elsewhere, values![week.domain.as_str(), week.cause.as_str(), first]).await?;
-    let taken = newest("f.domain = $1 AND f.action IN ('delivered', 'relayed', 'expanded')", "$2");
-    let taken = format!("SELECT COUNT(DISTINCT message) AS n FROM ({taken}) AS newest");
-    week.delivered = number(tx, taken, values![week.domain.as_str(), first]).await?;
     Ok(week)
 }
 
-fn newest(condition: &str, first: &str) -> String {
+fn newest(condition: &str) -> String {
     format!(
         "SELECT m.id AS message, m.identity AS identity, m.author AS author, m.decision AS decision, \
          m.recorded AS recorded FROM finding f JOIN message m ON m.id = f.message \
-         WHERE {condition} AND f.message >= {first} ORDER BY f.message DESC LIMIT {NEWEST}"
+         WHERE {condition} AND f.message >= $3 ORDER BY f.message DESC LIMIT {NEWEST}"
     )
-}
-
-async fn number(tx: &mut Tx, sql: String, values: Vec<Value>) -> Result<u32, Error> {
-    Ok(u32::try_from(tx.number(sqlx::AssertSqlSafe(sql), values).await?).unwrap_or(u32::MAX))
 }
