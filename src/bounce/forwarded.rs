@@ -6,16 +6,20 @@ use crate::mail::{Mail, Mailbox, Part, header::addresses};
 /// The bounce inside an attached message, with the person who forwarded it. Providers and lists
 /// that wrap bounces mechanically are no persons.
 pub(super) fn attached(mail: &Mail) -> Option<(Bounce, Option<Mailbox>)> {
+    Some((within(mail, 3)?, person(mail).filter(|it| !why_not::is_nobodys_name(it.local()))))
+}
+
+/// The first bounce among the attached messages, or among those attached to them.
+fn within(mail: &Mail, depth: usize) -> Option<Bounce> {
     // A gateway may hand on the whole as the only part.
     let whole = mail.parts().first().filter(|it| it.content_type().starts_with("message/"));
-    let inner =
-        whole.into_iter().chain(mail.parts().iter().skip(1)).filter(|it| is_message(it)).take(20).find_map(|part| {
-            match read(part.message()?) {
-                Recognition::Bounce(bounce) => Some(bounce),
-                Recognition::NotABounce(_) => None,
-            }
-        })?;
-    Some((inner, person(mail).filter(|it| !why_not::is_nobodys_name(it.local()))))
+    let parts = whole.into_iter().chain(mail.parts().iter().skip(1)).filter(|it| is_message(it)).take(20);
+    let messages = || parts.clone().filter_map(Part::message);
+    let read = |it: &Mail| match read(it) {
+        Recognition::Bounce(bounce) => Some(bounce),
+        Recognition::NotABounce(_) => None,
+    };
+    messages().find_map(read).or_else(|| messages().filter(|_| depth > 1).find_map(|it| within(it, depth - 1)))
 }
 
 fn is_message(part: &Part) -> bool {
@@ -42,7 +46,46 @@ pub(super) fn hands_on(mail: &Mail) -> Option<Mailbox> {
         let text = mail.text();
         text.lines().take(2000).filter(marked).nth(1).is_some() || announces(text) || names_a_daemon(text)
     };
-    (answers || quotes() || !text::is_bounce_subject(bare) || prefixed && attached(mail).is_some()).then_some(person)
+    let hands_on = answers
+        || quotes()
+        || !text::is_bounce_subject(bare)
+        || prefixed && attached(mail).is_some()
+        || speaks_for_oneself(mail.text());
+    hands_on.then_some(person)
+}
+
+/// Whether the first words are those of somebody who tells what happened, as no program does.
+fn speaks_for_oneself(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "我发",
+        "我收到",
+        "我给",
+        "我昨天",
+        "我今天",
+        "我的邮件",
+        "请问",
+        "帮忙",
+        "帮我",
+        "求助",
+        "怎么办",
+        "麻烦",
+        "我寄",
+        "i got ",
+        "i sent ",
+        "i have sent",
+        "i received ",
+        "i tried ",
+        "my mail ",
+        "my mails ",
+        "my e-mail ",
+        "my email ",
+        "can you check",
+        "could you ",
+        "please help",
+    ];
+    let head: String = text.lines().map(str::trim).filter(|it| !it.is_empty()).take(4).collect::<Vec<_>>().join(" ");
+    let head = head.get(..head.floor_char_boundary(400)).unwrap_or(&head).to_lowercase();
+    WORDS.iter().any(|it| head.contains(it))
 }
 
 /// Whether a line announces a forwarded message, as mail programs do.
@@ -170,8 +213,9 @@ fn as_message(text: &str) -> Option<Bounce> {
         )
     };
     let mail = Mail::parse(source.as_bytes());
-    // Outlook leaves the address out where it pastes Exchange's name.
-    if whole && !why_not::is_daemon(&mail) && !own_header.starts_with("from: microsoft outlook\n") {
+    // Not every daemon is called one, and Outlook leaves the address out where it pastes Exchange's name.
+    let titled = || text::is_bounce_subject(mail.header("subject").unwrap_or_default());
+    if whole && !why_not::is_daemon(&mail) && !titled() {
         return None;
     }
     match read(&mail) {

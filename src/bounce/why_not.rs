@@ -100,9 +100,9 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
             .any(|it| !field(it).is_empty())
         || matches!(field("precedence").as_str(), "auto_reply")
         || AUTO_REPLY_SUBJECTS.iter().any(|it| subject.contains(it));
-    let text = mail.text();
-    let head = text.get(..text.floor_char_boundary(4096)).unwrap_or(text).to_lowercase();
     if answers {
+        let text = mail.text();
+        let head = text.get(..text.floor_char_boundary(4096)).unwrap_or(text).to_lowercase();
         let challenge = CHALLENGES.iter().any(|it| subject.contains(it) || head.contains(it));
         return Some(if challenge { WhyNot::Challenge } else { WhyNot::AutoReply });
     }

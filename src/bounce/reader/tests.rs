@@ -182,6 +182,7 @@ fn people_who_paste_forward_or_discuss_a_bounce_make_no_bounce() {
             WhyNot::OrdinaryMail,
         ),
         ("退信", "王总好，昨天发给 w@x.example 的邮件被退回了，能换个地址吗？".to_owned(), WhyNot::OrdinaryMail),
+        ("退信求助", format!("您好，我收到如下退信，请问怎么办：\n\n{qmail}"), WhyNot::QuotedBounce),
     ] {
         let source = format!(
             "Return-Path: <chen@corp.example.cn>\nFrom: Chen <chen@corp.example.cn>\nTo: why@corp.example.cn\n\
@@ -288,6 +289,17 @@ fn the_reason_of_one_who_failed_is_nobody_elses() {
     let it = bounce(&mixed);
     let delivered = it.recipients.iter().find(|it| it.action == Action::Delivered).expect("listed");
     assert_eq!((delivered.reply_code, &delivered.diagnostic), (None, &None));
+}
+
+#[test]
+fn a_forward_of_a_forward_is_that_of_the_last_who_forwarded() {
+    let once = forward("Content-Type: message/rfc822", REPORT);
+    let it = bounce(&forward(
+        "Content-Type: message/rfc822",
+        &once.replace("boundary=f", "boundary=g").replace("--f", "--g"),
+    ));
+    assert_eq!(it.recipients[0].final_recipient.to_string(), "w@x.example");
+    assert_eq!(it.forwarded_by.map(|it| it.to_string()).as_deref(), Some("chen@corp.example.cn"));
 }
 
 #[test]
