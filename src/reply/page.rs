@@ -10,7 +10,7 @@ use super::{
     safe::{self, Piece},
     section::Conditions,
 };
-use crate::diagnosis::Acts;
+use crate::{diagnosis::Acts, mail::ReferenceId};
 
 /// How much of long lists is shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -202,6 +202,26 @@ pub(super) fn html(pages: &[Page]) -> String {
     Texts::html(&context).unwrap_or_else(|_| format!("<!DOCTYPE html><pre>{}</pre>", escaped(&text(pages))))
 }
 
+/// A reference id is not broken after its hyphen at the end of a line: people read it out.
+pub(super) fn whole(text: &str) -> Value {
+    let Some(id) = ReferenceId::find(text) else { return Value::from(text) };
+    let span = format!("<span style=\"white-space:nowrap\">{id}</span>");
+    Value::from_safe_string(escaped(text).replace(id.as_str(), &span))
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_id_stays_in_one_piece_and_what_stands_beside_it_is_escaped() {
+        let id = ReferenceId::derive("x");
+        let html = whole(&format!("<b> {id}.")).to_string();
+        assert_eq!(html, format!("&lt;b&gt; <span style=\"white-space:nowrap\">{id}</span>."));
+        assert!(!whole("<b>").is_safe());
+    }
 }

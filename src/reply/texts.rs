@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     facts::Facts,
-    markup,
+    markup, page,
     section::{self, CONDITIONS, Conditions, Section},
 };
 use crate::{catalogue, diagnosis::CauseId, mail::Language};
@@ -352,6 +352,7 @@ impl Texts {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL * 50));
         environment.set_syntax(syntax());
+        environment.add_filter("whole", |text: &str| page::whole(text));
         let template = catalogue::file("frame.html").unwrap_or_default();
         environment.render_named_str("frame.html", template, context)
     }

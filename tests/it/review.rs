@@ -37,6 +37,10 @@ impl Page {
             bounce.diagnostic = format!("554 The velvet turnstile declines parcel {name}77123 this evening");
             desk.inbox().deliver(bounce.text().as_bytes());
         }
+        let mut ours = Bounce::of(&Letter::new("chen", "anna@strict.example", "ours"));
+        ours.status = "5.7.1";
+        ours.diagnostic = String::from("554 5.7.1 Client host [192.0.2.9] blocked using bl.example.org");
+        desk.inbox().deliver(ours.text().as_bytes());
         let mut hostile = Letter::new("chen", "wang@evil.example", "hostile");
         hostile.subject = String::from("<script>document.title='owned'</script><img src=x onerror=alert(1)>");
         let mut bounce = Bounce::of(&hostile);
@@ -133,6 +137,7 @@ fn every_view_and_action_works_in_a_browser() {
     }
     assert_eq!(browser.complaints(), Vec::<String>::new());
     hostile_mail_stays_text(&browser, &page, &hostile);
+    what_is_ours_to_mend_comes_with_its_steps(&browser, &page);
     a_riddle_becomes_a_rule(&browser, &page, &riddle);
     people_are_written_to(&browser, &page, &known);
     chinese_is_one_click_away(&browser, &page);
@@ -141,6 +146,15 @@ fn every_view_and_action_works_in_a_browser() {
     browser.submit("/logout");
     browser.open(&page.url("/settings"));
     assert!(browser.run("return location.pathname") == "/login", "logged out");
+}
+
+fn what_is_ours_to_mend_comes_with_its_steps(browser: &Browser, page: &Page) {
+    browser.open(&page.url("/"));
+    assert!(browser.text().contains("192.0.2.9") && browser.text().contains("What to do"), "{}", browser.text());
+    let way = browser.run("return document.querySelector('a[href*=\"#remedy\"]').getAttribute('href')");
+    browser.open(&page.url(way.as_str().expect("a link")));
+    let text = browser.text();
+    assert!(text.contains("What to do on our side") && text.contains("1. "), "{text}");
 }
 
 fn hostile_mail_stays_text(browser: &Browser, page: &Page, id: &str) {

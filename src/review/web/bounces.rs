@@ -10,9 +10,9 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use mail_parser::MessageParser;
 use minijinja::{Value, context};
 
-use super::{Page, Problem, Site, guard::Frame, name_of, page, render, told};
+use super::{Page, Problem, Site, guard::Frame, name_of, page, remedy, render, told};
 use crate::{
-    bounce::{Bounce, Recognition},
+    bounce::Bounce,
     evidence::{Answer, Finding},
     journal::{Filter, Row, Story, StoryReply},
     outbox::State as Standing,
@@ -118,11 +118,7 @@ pub(super) async fn one(
     let story = site.journal.show(&id).await?;
     let marked = site.journal.mark_of(story.row.id).await?.map(|it| it.cause);
     let muted = site.journal.muted().await?;
-    let bounce = match &story.recognition {
-        Some(Recognition::Bounce(bounce)) => Some(bounce),
-        Some(Recognition::NotABounce(other)) => other.quoted.as_deref(),
-        None => None,
-    };
+    let bounce = remedy::bounce_of(&story);
     let domains: BTreeSet<&str> = story.findings.iter().map(|it| it.report.final_recipient.domain()).collect();
     let muting: Vec<Value> =
         domains.iter().take(3).map(|domain| context! { domain => *domain, muted => muted.contains(*domain) }).collect();
@@ -135,6 +131,7 @@ pub(super) async fn one(
         reporting_mta => bounce.and_then(|it| it.reporting_mta.clone()),
         pruned => story.recognition.is_none(),
         grounds => grounds(&story),
+        remedy => remedy::of(&story, &site, &frame),
         entries => told(&story.entries),
         findings => story.findings.iter().map(|it| finding(it, &site, &frame)).collect::<Vec<_>>(),
         reply => story.reply.as_ref().map(reply),

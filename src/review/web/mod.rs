@@ -13,6 +13,7 @@ mod guard;
 mod metrics;
 mod outbox;
 mod overview;
+mod remedy;
 mod render;
 mod rules;
 mod settings;

@@ -9,7 +9,7 @@ use axum::extract::{Extension, Query, State};
 use jiff::{SignedDuration, Timestamp, Unit, ZonedDateTime, civil::Date, tz::TimeZone};
 use minijinja::{Value, context};
 
-use super::{Page, Site, charts, guard::Frame, page, told};
+use super::{Page, Site, charts, guard::Frame, page, remedy, told};
 use crate::{
     diagnosis::{Acts, Catalogue},
     journal::{Count, DayCount},
@@ -64,6 +64,7 @@ pub(super) async fn overview(
     };
     let ours: Vec<Count> =
         stats.causes.iter().filter(|it| acts.get(&it.name) == Some(&Acts::OwnAdmin)).cloned().collect();
+    let latest = remedy::latest(ours.iter().map(|it| it.name.as_str()), since, &site, &frame).await?;
     let mailboxes = site.running.as_ref().map(|it| it.mailboxes());
     let broken = mailboxes.as_ref().is_some_and(|all| all.iter().any(|it| it.trouble.is_some()));
     let figures = context! {
@@ -79,6 +80,7 @@ pub(super) async fn overview(
         mailboxes => told(&mailboxes),
         broken,
         ours => rows(&ours, &site, &frame, acts),
+        latest,
         causes => rows(&stats.causes, &site, &frame, acts),
         domains => rows(&stats.domains, &site, &frame, &HashMap::new()),
         withheld => told(&stats.withheld),
