@@ -134,3 +134,60 @@ fn only_what_the_alert_counts_is_said_to_have_been_told() {
     let second = text(["mailbox_full", "blocklisted"]);
     assert!(!second.contains("已通知管理员") && second.contains("请把本邮件转给 IT 服务台"), "{second}");
 }
+
+#[test]
+fn the_label_itself_tells_what_to_do() {
+    let labelled = |it: &Finding, tag: &str| explain(it, tag, Audience::Author).text;
+    let later = specimen("rate_limited");
+    assert!(labelled(&later, "zh-CN").contains("【暂时不用处理，11:30 以后再发一次】"));
+    assert!(labelled(&later, "en").contains("--- Nothing to do yet; send it again after 11:30 ---"));
+    let tried = of("rate_limited", |it| it.report.action = Action::Delayed);
+    assert!(labelled(&tried, "zh-CN").contains("【暂时不用处理，等一等】"));
+    let theirs = specimen("mailbox_full");
+    assert!(labelled(&theirs, "zh-CN").contains("【需要对方处理，请您告诉对方】"));
+    assert!(labelled(&theirs, "en").contains("--- Their move, but they don't know yet ---"));
+}
+
+#[test]
+fn what_our_server_reports_names_theirs() {
+    for (cause, words) in [
+        ("user_unknown", "我方服务器说，对方服务器没有 wang.xm 这个邮箱"),
+        ("system_busy", "我方服务器说，对方服务器现在太忙"),
+        ("blocklisted", "我方服务器说，对方服务器不接收我们公司服务器发出的邮件"),
+    ] {
+        let it = of(cause, |it| {
+            it.report.diagnostic = Some("Sorry, I couldn't do it.".to_owned());
+            it.report.reply_code = None;
+        });
+        let text = explain(&it, "zh-CN", Audience::Author).text;
+        assert!(text.contains(words), "{cause}: {text}");
+    }
+}
+
+#[test]
+fn a_domain_that_surely_exists_is_our_own_matter() {
+    for (cause, recipient) in [
+        ("host_unknown", "wang@corp.example.cn"),
+        ("no_mail_host", "wang@corp.example.cn"),
+        ("null_mx", "wang@corp.example.cn"),
+        ("host_unknown", "lihua@163.com"),
+        ("no_mail_host", "lihua@163.com"),
+    ] {
+        let it = of(cause, |it| it.report.final_recipient = mailbox(recipient));
+        let text = explain(&it, "zh-CN", Audience::Author).text;
+        assert!(text.contains("【我方管理员处理，请您转告】") && text.contains("我方服务器 ✗"), "{cause}: {text}");
+        assert!(!text.contains("逐个字母") && !text.contains("发给对方"), "{cause}: {text}");
+    }
+}
+
+#[test]
+fn forgery_and_missing_encryption_are_told_only_by_words_that_say_so() {
+    let text = |cause: &str, words: &str| {
+        let it = of(cause, |it| it.report.diagnostic = Some(words.to_owned()));
+        explain(&it, "zh-CN", Audience::Author).text
+    };
+    assert!(!text("sender_invalid", "553 Invalid sender").contains("冒用"));
+    assert!(text("sender_invalid", "550 Sender looks spoofed").contains("像是别人冒用的"));
+    assert!(text("tls_required", "530 5.7.0 Must issue a STARTTLS command first").contains("我方这次没有加密"));
+    assert!(text("tls_required", "454 4.7.5 Certificate validation failure").contains("没能建立加密连接"));
+}
