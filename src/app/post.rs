@@ -130,9 +130,6 @@ pub(super) async fn attempt(
         }
     };
     *kept = Some(sender);
-    if let Some(learned) = attempt.learned {
-        engine.journal.keep_path_choice(learned, Timestamp::now()).await?;
-    }
     // What became of it is not forgotten because the disk is full: it could be sent twice.
     while let Err(error) = engine.journal.finish(due.id, &attempt.delivery, Timestamp::now()).await {
         tracing::error!(%error, outbox_id = due.id, "the journal cannot take the outcome; trying again");
@@ -187,6 +184,10 @@ pub(super) async fn attempt(
                 "the answer to the final dot was lost; sent once more under the same Message-ID, never a third time"
             );
         }
+    }
+    // Last, for the outcome must not be lost with it.
+    if let Some(learned) = attempt.learned {
+        engine.journal.keep_path_choice(learned, Timestamp::now()).await?;
     }
     Ok(())
 }

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{Bounce, Daemon, Desk, Letter, Process, command, servers_here, wait_for};
+use sqlx::Connection as _;
+
+use crate::harness::{Answer, Bounce, Daemon, Desk, Letter, Process, Step, command, servers_here, wait_for};
 
 #[test]
 fn the_journal_is_on_disk_before_the_mailbox_is_touched_and_before_anything_is_sent() {
@@ -102,6 +104,51 @@ fn with_a_full_disk_the_inbox_stays_untouched_until_there_is_room_again() {
     fs::remove_file(&ballast).expect("our own file");
     desk.wait_explained(&second);
     assert_eq!(desk.out.accepted().len(), 2);
+}
+
+#[test]
+fn what_could_not_be_recorded_while_another_program_held_the_journal_is_read_again() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let desk = Desk::open().without_limits();
+    let mut daemon = Daemon::start(&desk.config);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(desk.config.path("journal.db"));
+    let mut other = runtime.block_on(sqlx::SqliteConnection::connect_with(&options)).expect("opened");
+    runtime.block_on(sqlx::query("BEGIN IMMEDIATE").execute(&mut other)).expect("locked");
+    let letter = desk.bounce("chen", "first");
+    // Longer than the journal is waited for, but not twice as long: the message is not recorded, the cursor could be.
+    assert!(daemon.ends_within(Duration::from_secs(15)).is_none());
+    runtime.block_on(sqlx::query("ROLLBACK").execute(&mut other)).expect("freed");
+    desk.wait_explained(&letter);
+    assert_eq!(desk.out.accepted().len(), 1);
+}
+
+#[test]
+fn what_became_of_a_mail_is_on_record_although_the_disk_was_full_when_it_was_taken() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let mut desk = Desk::open().without_limits();
+    let disk = desk.config.path("disk");
+    let Some(_disk) = SmallDisk::mount(&disk, "2m") else {
+        crate::harness::skip("may not mount a small disk here");
+        return;
+    };
+    desk.config.set("journal.url", format!("sqlite:{}", disk.join("journal.db").display()));
+    desk.out.on(Step::Dot, "", Answer::Late);
+    let daemon = Daemon::start(&desk.config);
+    let letter = desk.bounce("chen", "first");
+    wait_for("the final dot", || desk.out.commands().iter().any(|it| it == "(waits)").then_some(()));
+    let ballast = disk.join("ballast");
+    assert!(fs::write(&ballast, vec![0; 4 << 20]).is_err(), "the disk is full");
+    desk.out.forgive();
+    desk.wait_explained(&letter);
+    daemon.wait_for_log("full");
+    fs::remove_file(&ballast).expect("our own file");
+    wait_for("the outcome on record", || desk.journal().contains("\"sent\"").then_some(()));
+    assert_eq!(desk.out.accepted().len(), 1);
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub(crate) enum Answer {
     AcceptThenSilence,
     /// Nothing more is said until the client goes.
     Silence,
+    /// It is fine, but that is said only once the server is forgiven.
+    Late,
 }
 
 /// A message that was accepted.
@@ -214,6 +216,11 @@ fn answer(
         Some(Answer::Reply(reply)) => {
             out.write_all(format!("{reply}\r\n").as_bytes())?;
             Ok(reply.starts_with(['2', '3']))
+        }
+        Some(Answer::Late) => {
+            lock(state).commands.push("(waits)".to_owned());
+            super::wait_for("forgiveness", || rule(state, step, line).is_none().then_some(()));
+            out.write_all(format!("{good}\r\n").as_bytes()).map(|()| true)
         }
         Some(Answer::Silence | Answer::AcceptThenSilence) => {
             std::io::copy(&mut lines.by_ref(), &mut std::io::sink())?;
