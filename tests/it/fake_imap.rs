@@ -2,7 +2,10 @@
 //!
 //! It speaks the protocol just well enough for our client; what it is there for are the quirks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use crate::peer::{Peer, Scripted};
 
@@ -15,6 +18,10 @@ pub(crate) enum Say {
     ThenClose(Vec<u8>),
     /// These bytes, then silence until the client goes.
     ThenSilence(Vec<u8>),
+    /// These bytes in eight pieces, with such a pause before each.
+    Slowly(Duration, Vec<u8>),
+    /// These bytes, again and again with such a pause before, until the client goes.
+    Endlessly(Duration, Vec<u8>),
 }
 
 impl Say {
@@ -31,6 +38,8 @@ struct State {
     uid_validity: u32,
     capabilities: String,
     greeting: Vec<u8>,
+    /// Conversations under way.
+    clients: usize,
     /// No SELECT before ID, as at NetEase.
     wants_id: bool,
 }
@@ -53,7 +62,11 @@ impl FakeImap {
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         let server = Scripted::start(move |peer| {
+            let count =
+                |change: fn(&mut usize)| change(&mut shared.lock().unwrap_or_else(PoisonError::into_inner).clients);
+            count(|it| *it += 1);
             converse(peer, &shared);
+            count(|it| *it -= 1);
         });
         Self { server, state }
     }
@@ -69,7 +82,8 @@ impl FakeImap {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A command that begins with `start` (without its tag) is answered so.
+    /// A command that begins with `start` (without its tag) is answered so; one that ends in `{`
+    /// as soon as it announces a literal.
     pub(crate) fn on(&self, start: &str, say: Say) -> &Self {
         self.with(|it| it.rules.push((start.to_owned(), say)));
         self
@@ -99,6 +113,19 @@ impl FakeImap {
         self.with(|it| it.uid_validity = uid_validity);
     }
 
+    /// Another UIDVALIDITY, under which the messages are numbered from 1.
+    pub(crate) fn number_anew(&self, uid_validity: u32) {
+        self.with(|it| {
+            it.uid_validity = uid_validity;
+            (1..).zip(&mut it.messages).for_each(|(uid, message)| message.0 = uid);
+        });
+    }
+
+    /// Waits until every client has gone.
+    pub(crate) fn until_left(&self) {
+        crate::harness::wait_for("the client to go", || self.with(|it| (it.clients == 0).then_some(())));
+    }
+
     /// Every command so far, without its tag.
     pub(crate) fn commands(&self) -> Vec<String> {
         self.with(|it| it.commands.clone())
@@ -112,8 +139,15 @@ fn converse(peer: &mut Peer, state: &Mutex<State>) -> Option<()> {
     let (mut idling, mut identified) = (String::new(), false);
     loop {
         let mut line = peer.line()?;
-        while let Some(count) =
-            line.strip_suffix('}').and_then(|it| it.rsplit_once('{')).and_then(|it| it.1.parse().ok())
+        let refused = |line: &str| {
+            let command = line.split_once(' ').unwrap_or_default().1;
+            lock().rules.iter().any(|(start, _)| start.ends_with('{') && command.starts_with(start.as_str()))
+        };
+        while let Some(count) = line
+            .strip_suffix('}')
+            .filter(|_| !refused(&line))
+            .and_then(|it| it.rsplit_once('{'))
+            .and_then(|it| it.1.parse().ok())
         {
             peer.send("+ go on\r\n");
             line.push_str(&String::from_utf8_lossy(&peer.bytes(count)?));
@@ -143,6 +177,19 @@ fn converse(peer: &mut Peer, state: &Mutex<State>) -> Option<()> {
             Some(Say::ThenSilence(bytes)) => {
                 peer.send(fill(&bytes));
                 peer.silence();
+                return None;
+            }
+            Some(Say::Slowly(pause, bytes)) => {
+                let bytes = fill(&bytes);
+                bytes.chunks(bytes.len().div_ceil(8)).all(|piece| {
+                    peer.pause(pause);
+                    peer.send(piece)
+                })
+            }
+            Some(Say::Endlessly(pause, bytes)) => {
+                while peer.send(fill(&bytes)) {
+                    peer.pause(pause);
+                }
                 return None;
             }
             None => usual(peer, tag, command, &lock)?,

@@ -109,6 +109,74 @@ fn a_message_that_fails_three_times_is_set_aside_and_the_scan_goes_on() {
     assert!(daemon.peak_memory() < 200, "{} MiB", daemon.peak_memory());
 }
 
+/// How often this message was asked for.
+fn tries(server: &FakeImap, uid: u32) -> usize {
+    let start = format!("UID FETCH {uid} (UID RFC822.SIZE INTERNALDATE BODY.PEEK");
+    server.commands().iter().filter(|it| it.starts_with(&start)).count()
+}
+
+/// This message is not handed over but answered so.
+fn refuse(server: &FakeImap, uid: u32, answer: Say) {
+    server.on(&format!("UID FETCH {uid} (UID RFC822.SIZE INTERNALDATE BODY.PEEK"), answer);
+}
+
+/// A reload begins anew: nobody waits out what the failures have made long.
+fn begin_anew(daemon: &mut Daemon) {
+    daemon.signal("HUP");
+    daemon.wait_for_notice("READY=1");
+}
+
+#[test]
+fn a_server_that_gives_nothing_at_all_sets_no_message_aside() {
+    for answer in ["$%&/( no IMAP at all\r\n", "{tag} NO the store is away\r\n"] {
+        let mut office = Office::new();
+        let server = FakeImap::start("IDLE UIDPLUS AUTH=PLAIN SASL-IR");
+        let letters = [7, 8].map(|uid| put(&server, uid, &format!("uid{uid}")));
+        [7, 8].into_iter().for_each(|uid| refuse(&server, uid, Say::text(answer)));
+        office.watch(0, &server);
+        let mut daemon = Daemon::start(&office.config);
+        for round in 1..=4 {
+            wait_for("one more try", || (tries(&server, 7) >= round).then_some(()));
+            begin_anew(&mut daemon);
+        }
+        server.forgive();
+        begin_anew(&mut daemon);
+        office.assert_explained(&letters.iter().collect::<Vec<_>>());
+        assert!(!daemon.log().contains("set aside"), "{answer}");
+    }
+}
+
+#[test]
+fn a_message_that_lies_alone_and_is_not_handed_over_is_set_aside_all_the_same() {
+    let mut office = Office::new();
+    let server = FakeImap::start("IDLE UIDPLUS AUTH=PLAIN SASL-IR");
+    put(&server, 7, "alone");
+    refuse(&server, 7, Say::text("{tag} NO the message could not be converted\r\n"));
+    office.watch(0, &server);
+    let daemon = Daemon::start(&office.config);
+    daemon.wait_for_log("set aside after three failures");
+    assert_eq!(tries(&server, 7), 3);
+}
+
+#[test]
+fn a_connection_that_is_lost_now_and_then_is_hardly_held_against_a_message() {
+    let mut office = Office::new();
+    let server = FakeImap::start("IDLE UIDPLUS AUTH=PLAIN SASL-IR");
+    let letters = [7, 8].map(|uid| put(&server, uid, &format!("uid{uid}")));
+    refuse(&server, 7, Say::ThenClose(Vec::new()));
+    office.watch(0, &server);
+    let mut daemon = Daemon::start(&office.config);
+    for round in 1..=4 {
+        // At first it comes before the others; then it is tried last, while others are given.
+        wait_for("two more tries", || (tries(&server, 7) >= 2 * round).then_some(()));
+        begin_anew(&mut daemon);
+    }
+    server.forgive();
+    begin_anew(&mut daemon);
+    office.assert_explained(&letters.iter().collect::<Vec<_>>());
+    assert!(!daemon.log().contains("set aside"));
+}
+
 #[test]
 fn a_folder_that_takes_no_marks_holds_nothing_up_and_is_not_read_again_and_again() {
     let mut office = Office::new();
@@ -137,8 +205,8 @@ fn folders_may_be_renamed_deleted_and_come_again() {
     let dovecot = Dovecot::start(&[BOUNCES]);
     let mut office = Office::new();
     office.config.central(&dovecot, BOUNCES).set("mailbox.0.poll_interval", "1s");
-    // Rejected mail in Chinese, as a hoster names it.
-    office.config.set("mailbox.0.folder", vec!["INBOX", "异常邮件"]);
+    // Rejected mail in Chinese, as a hoster names it; it comes first and is not there yet.
+    office.config.set("mailbox.0.folder", vec!["异常邮件", "INBOX"]);
     let inbox = dovecot.inbox(BOUNCES);
     let rejected = inbox.folder("&XwJeOJCuTvY-");
     let mut letters = vec![deliver(&inbox, "without-folder")];
@@ -153,6 +221,25 @@ fn folders_may_be_renamed_deleted_and_come_again() {
     away.rename(&rejected);
     letters.push(deliver(&rejected, "folder-back"));
     office.assert_explained(&letters.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_folder_that_is_numbered_anew_at_each_connect_is_read_anew_and_explained_once() {
+    let mut office = Office::new();
+    let server = FakeImap::start("IDLE UIDPLUS AUTH=PLAIN SASL-IR");
+    let mut letters = vec![put(&server, 100, "first")];
+    office.watch(0, &server);
+    let daemon = Daemon::start(&office.config);
+    office.assert_explained(&[&letters[0]]);
+    for turn in 2..=4 {
+        server.number_anew(turn);
+        // Its number lies below those that were read.
+        letters.push(put(&server, 10 + turn, &format!("turn{turn}")));
+        server.on("NOOP", Say::ThenClose(Vec::new()));
+        office.assert_explained(&letters.iter().collect::<Vec<_>>());
+        server.forgive();
+    }
+    assert!(daemon.log().contains("numbered anew"));
 }
 
 #[test]

@@ -62,6 +62,7 @@ async fn the_sent_folder_is_found_by_its_mark_or_by_its_name_in_either_language(
         ("* LIST () \".\" \"INBOX.&XfJT0ZCuTvY-\"\r\n* LIST () \".\" \"INBOX.Drafts\"\r\n", "\"INBOX.&XfJT0ZCuTvY-\""),
         ("* LIST () \"/\" \"Sent Messages\"\r\n", "\"Sent Messages\""),
         ("* LIST () \"/\" \"Sent\"\r\n* LIST (\\Sent) \"/\" \"Post\"\r\n", "\"Post\""),
+        ("* LIST (\\NoSelect) \"/\" \"Sent\"\r\n* LIST () \"/\" \"Sent Mail\"\r\n", "\"Sent Mail\""),
     ] {
         let server = FakeImap::start(MODERN);
         server.on("LIST", Say::text(&format!("{listed}{{tag}} OK done\r\n")));
@@ -70,9 +71,17 @@ async fn the_sent_folder_is_found_by_its_mark_or_by_its_name_in_either_language(
         let id = MessageId::parse("<sent.1@corp.example.cn>").expect("an id");
         assert_eq!(mailbox.find_sent(&id).await.expect("asks"), Some(true), "{listed}");
         let commands = server.commands();
-        assert!(commands.contains(&format!("EXAMINE {asked}")), "{commands:?}");
+        let looked: Vec<&String> = commands.iter().filter(|it| it.starts_with("EXAMINE")).collect();
+        assert_eq!(looked, [&format!("EXAMINE {asked}")], "{commands:?}");
         assert!(!commands.iter().any(|it| it.starts_with("SELECT")), "{commands:?}");
     }
+    // One of two that is not given is passed over.
+    let server = FakeImap::start(MODERN);
+    server.on("LIST", Say::text("* LIST () \"/\" \"Sent\"\r\n* LIST () \"/\" \"Sent Mail\"\r\n{tag} OK done\r\n"));
+    server.on("EXAMINE \"Sent\"", Say::text("{tag} NO no\r\n"));
+    server.on("UID SEARCH HEADER", Say::text("* SEARCH 3\r\n{tag} OK done\r\n"));
+    let id = MessageId::parse("<sent.1@corp.example.cn>").expect("an id");
+    assert_eq!(connected(member(&server)).await.find_sent(&id).await.expect("asks"), Some(true));
     let server = FakeImap::start(MODERN);
     server.on("LIST", Say::text("* LIST () \"/\" \"INBOX\"\r\n{tag} OK done\r\n"));
     let mut mailbox = connected(member(&server)).await;
@@ -123,6 +132,11 @@ async fn a_refusal_to_mark_or_to_move_is_the_folders_trouble_and_says_why() {
     let error = settle(&mut connected(settings(&server)).await).await.expect_err("read-only");
     assert!(error.kind == Kind::Folder && error.to_string().contains("read-only"), "{error}");
     assert!(!server.commands().iter().any(|it| it.starts_with("UID STORE")), "not even tried");
+    // `check` says so beforehand, where it matters.
+    let survey = Mailbox::new(settings(&server)).survey().await.expect("surveys");
+    assert!(survey.folders[0].1.as_ref().is_err_and(|why| why.contains("read-only")), "{survey:?}");
+    let survey = Mailbox::new(member(&server)).survey().await.expect("surveys");
+    assert!(survey.folders[0].1.is_ok(), "{survey:?}");
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn refusal(server: &FakeImap) -> Error {
 
 #[tokio::test]
 async fn no_bad_eof_and_bye_to_a_search_are_never_no_messages() {
-    for (say, kind) in [
+    let answers = [
         (Say::text("{tag} NO [UNAVAILABLE] later\r\n"), Kind::Folder),
         (Say::text("{tag} BAD what\r\n"), Kind::Folder),
         (Say::ThenClose(Vec::new()), Kind::Lost),
@@ -47,12 +47,16 @@ async fn no_bad_eof_and_bye_to_a_search_are_never_no_messages() {
         (Say::text("* BYE shutting down\r\n"), Kind::Lost),
         (Say::ThenSilence(Vec::new()), Kind::Lost),
         (Say::text("* SEARCH 7 $%&/(\r\n{tag} OK done\r\n"), Kind::Protocol),
-    ] {
+    ];
+    for (command, (say, kind)) in
+        ["UID SEARCH", "UID FETCH"].into_iter().flat_map(|it| answers.clone().map(|row| (it, row)))
+    {
         let (server, mut mailbox) = with_one_message(MODERN).await;
-        server.on("UID SEARCH", say.clone());
+        server.on(command, say.clone());
         let begun = Instant::now();
         let error = mailbox.scan("INBOX", None, None).await.expect_err("an outage");
         assert_eq!(error.kind, kind, "{say:?}: {error}");
+        assert!(!error.to_string().contains("$%&"), "what may be mail is not shown: {error}");
         assert!(begun.elapsed() < Duration::from_secs(3));
         server.forgive();
         if kind != Kind::Folder {
@@ -111,6 +115,11 @@ async fn answers_about_other_messages_are_not_taken_for_ours() {
     assert_eq!(mailbox.fetch(&found[0]).await.expect_err("nothing of ours").kind, Kind::Folder);
     server.forgive();
     assert!(mailbox.fetch(&found[0]).await.expect("fetches").is_some());
+    server.on(
+        "UID FETCH",
+        Say::text("* 2 FETCH (UID 8 RFC822.SIZE 5)\r\n* 1 FETCH (UID 7 RFC822.SIZE 5)\r\n{tag} OK done\r\n"),
+    );
+    assert_eq!(all(&mut mailbox).await.len(), 1, "the one that was searched for");
 }
 
 #[tokio::test]
@@ -194,6 +203,8 @@ async fn greetings_of_all_kinds() {
         server.greet(greeting);
         let result = Mailbox::new(settings(&server)).connect().await;
         assert_eq!(result.as_ref().err().map(|it| it.kind), kind, "{}: {result:?}", String::from_utf8_lossy(greeting));
+        let logs_in = server.commands().iter().any(|it| it.starts_with("AUTHENTICATE"));
+        assert_eq!(logs_in, kind.is_none() && !greeting.starts_with(b"* PREAUTH"), "{:?}", server.commands());
     }
 }
 
@@ -202,6 +213,8 @@ async fn a_login_that_cannot_be_seen_to_just_now_is_not_a_refused_login() {
     for (answer, kind) in [
         ("{tag} NO [UNAVAILABLE] try later\r\n", Kind::Unavailable),
         ("{tag} NO [LIMIT] too many\r\n", Kind::Unavailable),
+        ("{tag} NO [INUSE] another session\r\n", Kind::Unavailable),
+        ("{tag} NO [SERVERBUG] our fault\r\n", Kind::Unavailable),
         ("{tag} NO [AUTHENTICATIONFAILED] no\r\n", Kind::LoginRefused),
         ("{tag} NO ERR.LOGIN.PASSERR\r\n", Kind::LoginRefused),
     ] {
@@ -217,15 +230,20 @@ async fn a_login_that_cannot_be_seen_to_just_now_is_not_a_refused_login() {
 
 #[tokio::test]
 async fn every_way_of_login_carries_the_password_and_errors_do_not() {
-    for (capabilities, expected) in
-        [("AUTH=PLAIN SASL-IR", "AUTHENTICATE PLAIN "), ("AUTH=PLAIN", "AUTHENTICATE PLAIN"), ("", "LOGIN \"bounces@")]
-    {
+    // The initial response only where the server takes one (RFC 4959).
+    for (capabilities, expected, words) in [
+        ("AUTH=PLAIN SASL-IR", "AUTHENTICATE PLAIN ", 3),
+        ("AUTH=PLAIN", "AUTHENTICATE PLAIN", 2),
+        ("", "LOGIN \"bounces@", 5),
+    ] {
         let server = FakeImap::start(capabilities);
         connected(settings(&server)).await;
-        assert!(server.commands().iter().any(|it| it.starts_with(expected)), "{:?}", server.commands());
+        let fits = |it: &String| it.starts_with(expected) && it.split(' ').count() == words;
+        assert!(server.commands().iter().any(fits), "{:?}", server.commands());
     }
     let server = FakeImap::start("AUTH=PLAIN");
     server.on("AUTHENTICATE", Say::text("{tag} BAD what\r\n"));
+    connected(settings(&server)).await;
     server.on("LOGIN", Say::text(&format!("{{tag}} NO you said {PASSWORD}\r\n")));
     let error = refusal(&server).await;
     assert!(!error.to_string().contains(PASSWORD) && error.to_string().contains("****"), "{error}");
@@ -250,6 +268,14 @@ async fn starttls_is_never_done_without() {
         assert_eq!(error.kind, Kind::Setup);
         assert!(error.to_string().contains(reason), "{error}");
     }
+    // A session that is logged in already cannot be encrypted any more: somebody made it so.
+    let server = FakeImap::start(MODERN);
+    server.greet(b"* PREAUTH welcome\r\n");
+    let mut settings = settings(&server);
+    let Place::Imap { endpoint, .. } = &mut settings.place else { unreachable!() };
+    endpoint.tls = TlsMode::StartTls;
+    let error = Mailbox::new(settings).connect().await.expect_err("refused");
+    assert!(error.to_string().contains("PREAUTH"), "{error}");
 }
 
 #[tokio::test]

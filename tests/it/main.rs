@@ -23,6 +23,7 @@ mod imap;
 mod imap_daemon;
 mod imap_lies;
 mod imap_quirks;
+mod imap_unasked;
 mod ingest;
 mod init;
 mod lifecycle;

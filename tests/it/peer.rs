@@ -6,7 +6,9 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
+    time::Duration,
 };
 
 use crate::harness::free_address;
@@ -34,6 +36,12 @@ impl Peer {
     pub(crate) fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; count];
         self.lines.read_exact(&mut bytes).ok().map(|()| bytes)
+    }
+
+    /// Takes its time.
+    pub(crate) fn pause(&self, pause: Duration) {
+        let (_never, paced) = mpsc::channel::<()>();
+        let _ = paced.recv_timeout(pause);
     }
 
     /// Says nothing until the client goes.

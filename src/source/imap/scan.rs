@@ -125,10 +125,7 @@ impl Session {
                     for uid in found {
                         // `n:*` always names the last message, however low its UID.
                         if *uid > known {
-                            lowest.insert(*uid);
-                        }
-                        if lowest.len() > SCAN_LIMIT + 1 {
-                            lowest.pop_last();
+                            keep(&mut lowest, *uid);
                         }
                     }
                 }
@@ -181,6 +178,14 @@ impl Session {
     }
 }
 
+/// One more than a scan hands over, the lowest, however many a server names.
+fn keep(lowest: &mut BTreeSet<u32>, uid: u32) {
+    lowest.insert(uid);
+    if lowest.len() > SCAN_LIMIT + 1 {
+        lowest.pop_last();
+    }
+}
+
 pub(super) fn uid_of(attributes: &[AttributeValue<'_>]) -> Option<u32> {
     attributes.iter().find_map(|it| match it {
         AttributeValue::Uid(uid) => Some(*uid),
@@ -204,6 +209,13 @@ fn search_date(since: Timestamp) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_any_number_of_messages_the_lowest_are_kept() {
+        let mut lowest = BTreeSet::new();
+        (1..=40_000).rev().chain(50_000..60_000).for_each(|uid| keep(&mut lowest, uid));
+        assert_eq!((lowest.len(), lowest.last()), (SCAN_LIMIT + 1, Some(&501)));
+    }
 
     #[test]
     fn dates_are_read_and_written_as_imap_has_them() {

@@ -19,8 +19,8 @@ use tokio::{
 use super::guard::Guard;
 use crate::net::Stream;
 
-/// No command may take longer in all, however it trickles.
-const WHOLE_COMMAND: Duration = Duration::from_mins(10);
+/// No command may take longer in all, however it trickles: so many times the longest silence.
+const WHOLE_COMMAND: u32 = 10;
 
 /// Why a command did not succeed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -224,7 +224,8 @@ impl Wire {
         tag: &str,
         each: &mut (dyn FnMut(&Response<'_>) + Send),
     ) -> Result<Met, Fault> {
-        let deadline = Instant::now() + WHOLE_COMMAND;
+        let whole = self.step.saturating_mul(WHOLE_COMMAND);
+        let deadline = Instant::now() + whole;
         while Instant::now() < deadline {
             let met = self
                 .read(|response| match response {
@@ -244,7 +245,7 @@ impl Wire {
                 return result;
             }
         }
-        Err(Fault::TimedOut(WHOLE_COMMAND))
+        Err(Fault::TimedOut(whole))
     }
 
     /// A whole command; every answer but the refusal goes to `each`, the tagged OK included.
@@ -280,4 +281,22 @@ pub(super) fn text_of(outcome: &Outcome<'_>) -> String {
 fn parse_error(error: &std::io::Error) -> String {
     let text = error.to_string();
     if text.contains("during parsing of") { "the server's answer is not IMAP".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunks(value: &str) -> Vec<String> {
+        let command = Command::new("LOGIN").string(value);
+        command.chunks.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect()
+    }
+
+    #[test]
+    fn no_string_can_end_its_command_and_begin_another() {
+        assert_eq!(chunks(r#"a"b\c"#), [r#"LOGIN "a\"b\\c""#]);
+        for value in ["a\r\nW9 DELETE INBOX", "密码", "\0", &"x".repeat(1001)] {
+            assert_eq!(chunks(value), [format!("LOGIN {{{}}}", value.len()), value.to_owned()]);
+        }
+    }
 }
