@@ -287,16 +287,18 @@ async fn fetch(
 ) -> Result<Option<impl Future<Output = (Found, Result<Handled, Failed>)> + Send + 'static>, source::Error> {
     let Some(message) = mailbox.fetch(found).await? else { return Ok(None) };
     let (engine, found) = (Arc::clone(engine), found.clone());
-    Ok(Some(async move {
-        // A task of its own: a panic ends the message, not the daemon.
-        let work = tokio::spawn(async move { engine.handle(message).await });
-        let result = match work.await {
-            Ok(Ok(handled)) => Ok(handled),
-            Ok(Err(error)) => Err(Failed::Journal(error)),
-            Err(_) => Err(Failed::Panicked),
-        };
-        (found, result)
-    }))
+    Ok(Some(async move { (found, contained(async move { engine.handle(message).await }).await) }))
+}
+
+/// Works in a task of its own: a panic ends the message, not the daemon.
+async fn contained<T: Send + 'static>(
+    work: impl Future<Output = Result<T, crate::journal::Error>> + Send + 'static,
+) -> Result<T, Failed> {
+    match tokio::spawn(work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(Failed::Journal(error)),
+        Err(_) => Err(Failed::Panicked),
+    }
 }
 
 /// Counts a fetch that failed against the message.
@@ -310,6 +312,7 @@ async fn blame(engine: &Engine, found: &Found, error: &source::Error) -> Result<
     Ok(())
 }
 
+#[derive(Debug)]
 enum Failed {
     Journal(crate::journal::Error),
     Panicked,
@@ -348,4 +351,15 @@ async fn settle_next(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_that_makes_the_program_panic_is_a_message_that_failed() {
+        let failed = contained(async { if true { panic!("a fault of ours") } else { Ok(()) } }).await;
+        assert!(matches!(failed, Err(Failed::Panicked)), "{failed:?}");
+    }
 }

@@ -143,6 +143,8 @@ mod tests {
             ] {
                 assert!(asked(mode.clone(), &due(kind, person, to)).is_some(), "{kind:?} {mode:?} {person} {to}");
             }
+            let for_nobody = Due { person: None, ..due(kind, CHEN, CHEN) };
+            assert!(matches!(asked(Mode::Live, &for_nobody), Some(Closed::Never(_))));
         }
         for mode in [Mode::Live, Mode::DryRun, redirect()] {
             assert_eq!(asked(mode.clone(), &due(Kind::Alert, IT, IT)), None);

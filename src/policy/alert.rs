@@ -286,6 +286,20 @@ mod tests {
         let mut memory = Memory::default();
         assert_eq!(over(&mut memory, 10_000..10_010, |_| Some(Condition::Breaker)), [1, 0]);
         assert_eq!(over(&mut memory, 0..50, |_| Some(Condition::Breaker)), [1, 0]);
+        // Nor does what was told in that future take its place from what happens now.
+        let flood: Vec<Seen> = (0..40).map(|it| seen(Condition::LoginRefused(it.to_string()), 20_000)).collect();
+        let told = step(&mut memory, &flood, &[], at(20_000));
+        assert_eq!(told.iter().filter(|it| !it.ended).count(), MOST_A_DAY);
+        let told = step(&mut memory, &[seen(Condition::JournalTrouble, 60)], &[], at(60));
+        assert!(told.iter().any(|it| it.seen.condition == Condition::JournalTrouble), "{told:?}");
+    }
+
+    #[test]
+    fn bounces_leave_room_for_what_a_shut_channel_needs() {
+        let mut memory = Memory::default();
+        let causes: Vec<Seen> = (0..40).map(|it| seen(Condition::OwnSide(format!("cause{it}")), 0)).collect();
+        assert_eq!(step(&mut memory, &[], &causes, at(0)).len(), MOST_A_DAY / 2);
+        assert_eq!(step(&mut memory, &[seen(Condition::ChannelPaused, 1)], &[], at(1)).len(), 1);
     }
 
     #[test]

@@ -139,6 +139,32 @@ fn the_breaker_holds_everything_tells_the_administrator_and_each_person_gets_one
 }
 
 #[test]
+fn in_a_dry_run_nobody_gets_a_digest() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let mut desk = desk();
+    desk.config.set("policy.breaker", "1/10m").set("policy.gather", "1s");
+    for number in 0..3 {
+        desk.bounce("chen", &format!("burst-{number}"));
+    }
+    let mut daemon = Daemon::start(&desk.config);
+    wait_told(&desk, "Explanations are held");
+    wait_for("all on record", || (desk.journal().lines().count() == 3).then_some(()));
+    assert!(daemon.terminate().0.success());
+    desk.config.set("policy.mode", "dry_run");
+    assert_eq!(desk.config.run(&["journal", "retry", "--held"]).status, 0);
+    let mut daemon = Daemon::start(&desk.config);
+    wait_told(&desk, "over: ");
+    // Whoever tells the end looks for digests next, and finishes what it has begun.
+    assert!(daemon.terminate().0.success());
+    assert_eq!(desk.journal().matches("digested").count(), 0, "{}", desk.journal());
+    desk.config.set("policy.mode", "live");
+    let _daemon = Daemon::start(&desk.config);
+    wait_for("the digest", || desk.out.accepted().iter().any(|it| it.to == [CHEN.to_owned()]).then_some(()));
+}
+
+#[test]
 fn without_alerts_to_the_administrator_gets_no_mail() {
     if !servers_here(&["dovecot"]) {
         return;
@@ -150,5 +176,12 @@ fn without_alerts_to_the_administrator_gets_no_mail() {
     }
     let daemon = Daemon::start(&desk.config);
     daemon.wait_for_log("recorded; held");
+    drop(daemon);
+    let mut daemon = Daemon::start(&desk.config);
+    assert!(daemon.terminate().0.success());
     assert_eq!(desk.out.accepted().len(), 0);
+    // Nor does it count as told: whoever is named later hears of it.
+    desk.config.set("alerts.to", IT).set("language", "en");
+    let _daemon = Daemon::start(&desk.config);
+    wait_told(&desk, "Explanations are held");
 }

@@ -108,3 +108,29 @@ fn a_server_that_offers_no_starttls_gets_no_mail_in_the_clear() {
         desk.out.commands()
     );
 }
+
+#[test]
+fn what_waited_leaves_only_if_the_configuration_of_now_lets_it() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let list = |text: &str| toml::Value::from(vec![text]);
+    for (key, value, why) in [
+        ("policy.opt_out", list("chen@corp.example.cn"), "policy.opt_out"),
+        ("domains", list("other.example.cn"), "not in domains"),
+        ("policy.mode", toml::Value::from("dry_run"), "dry_run"),
+    ] {
+        let mut desk = Desk::open();
+        desk.out.reply(Step::Mail, "451 4.3.0 not now");
+        desk.bounce("chen", "held-up");
+        let mut daemon = Daemon::start(&desk.config);
+        daemon.wait_for_log("the outbox pauses");
+        assert!(daemon.terminate().0.success());
+        desk.out.forgive();
+        desk.config.set(key, value);
+        let daemon = Daemon::start(&desk.config);
+        daemon.wait_for_log("a mail was not let out");
+        assert!(daemon.log().contains(why), "{key}: {}", daemon.log());
+        assert_eq!(desk.out.accepted().len(), 0, "{key}");
+    }
+}

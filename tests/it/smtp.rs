@@ -201,6 +201,18 @@ async fn a_lost_answer_to_the_final_dot_is_a_doubt_and_any_earlier_loss_is_none(
 }
 
 #[tokio::test]
+async fn a_connection_that_is_out_of_step_is_not_used_again() {
+    let server = ScriptedSmtp::start();
+    server.reply(Step::Dot, "354 go on");
+    let mut sender = plain(server.address);
+    let doubtful = deliver(&mut sender, &reply(CHEN, "x")).await;
+    assert!(matches!(doubtful.delivery, Delivery::InDoubt(_)), "{doubtful:?}");
+    server.forgive();
+    assert!(is_accepted(&deliver(&mut sender, &reply(CHEN, "y")).await));
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
 async fn a_silent_server_is_left_after_the_deadline_of_the_step() {
     for (step, stage) in [(Step::Connect, Stage::Greeting), (Step::Ehlo, Stage::Ehlo), (Step::Mail, Stage::Mail)] {
         let server = ScriptedSmtp::start();
@@ -290,6 +302,10 @@ async fn replies_in_gbk_without_cr_and_without_end_are_read_or_refused() {
     let probe = plain(server.address).probe().await;
     let (_, last) = probe.steps.last().expect("steps");
     assert!(last.as_ref().is_err_and(|why| why.contains("has no end")), "{probe:?}");
+    let endless = Scripted::start(|peer| while peer.send([b'2'; 4096]) {});
+    let attempt = deliver(&mut plain(endless.address), &reply(CHEN, "x")).await;
+    let Delivery::ChannelRefused(Stage::Greeting, why) = &attempt.delivery else { panic!("{attempt:?}") };
+    assert!(why.contains("has no end"), "{why}");
 }
 
 #[tokio::test]

@@ -130,6 +130,33 @@ mod tests {
         let silent = |it: &Observed| it.observations.iter().all(|it| matches!(it.answer, Answer::Unavailable(_)));
         assert!(evidence.observed.iter().all(silent));
         assert!(started.elapsed() < Duration::from_secs(5), "the deadline was not kept");
+        // A server that was silent so often is not waited for again soon.
+        let again =
+            resolver.observe(&[EvidenceRequest::Dmarc("example.net".to_owned())], || Timestamp::UNIX_EPOCH).await;
+        assert!(why_not(&again).contains("no answer to earlier questions"), "{again:?}");
+    }
+
+    /// Why the first question was not answered.
+    fn why_not(evidence: &Evidence) -> &str {
+        match &evidence.observed[0].observations[0].answer {
+            Answer::Unavailable(why) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_budget_ends_the_waiting_even_for_a_server_that_may_take_longer() {
+        let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+        let settings = Settings {
+            // Less than the least that a server is given.
+            budget: Duration::from_millis(20),
+            resolvers: vec![silent.local_addr().expect("bound")],
+            ..Settings::default()
+        };
+        let resolver = Resolver::new(&settings).expect("loopback resolver");
+        let requests = [EvidenceRequest::Dmarc("example.com".to_owned())];
+        let evidence = resolver.observe(&requests, || Timestamp::UNIX_EPOCH).await;
+        assert!(why_not(&evidence).contains("time that evidence may take"), "{evidence:?}");
     }
 
     #[tokio::test]
