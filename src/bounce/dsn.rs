@@ -118,6 +118,10 @@ fn report_begins(text: &str) -> Option<usize> {
     let mut first = None;
     let mut names = [false; 3];
     for line in text.split_inclusive('\n') {
+        if !line.starts_with(['R', 'r', 'F', 'f', 'O', 'o']) {
+            at += line.len();
+            continue;
+        }
         let lower = line.get(..24.min(line.floor_char_boundary(24))).unwrap_or_default().to_ascii_lowercase();
         let known = ["reporting-mta:", "final-recipient:", "original-recipient:"];
         if let Some(which) = known.iter().position(|it| lower.starts_with(it)) {

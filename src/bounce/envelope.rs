@@ -83,8 +83,8 @@ pub(super) fn date(value: &str) -> Option<Timestamp> {
 /// The fields that tell of a robot or a list, `name: value`.
 pub(super) fn automatic(headers: &Headers) -> Vec<String> {
     let named = headers.iter().filter(|it| {
-        let name = it.name.to_ascii_lowercase();
-        AUTOMATIC.contains(&name.as_str()) || name.starts_with("list-")
+        AUTOMATIC.iter().any(|name| it.name.eq_ignore_ascii_case(name))
+            || it.name.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("list-"))
     });
     named.map(|it| one_line(&format!("{}: {}", it.name, it.value))).take(20).collect()
 }
@@ -92,7 +92,7 @@ pub(super) fn automatic(headers: &Headers) -> Vec<String> {
 /// One line without control characters, at most 1,000 characters.
 pub(super) fn one_line(text: &str) -> String {
     let plain = text.len() <= 1000 && text.bytes().all(|b| matches!(b, b' '..=b'~'));
-    if plain && !text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  ") {
+    if plain && !text.starts_with(' ') && !text.ends_with(' ') && !text.as_bytes().windows(2).any(|it| it == b"  ") {
         return text.to_owned(); // as nearly every field is
     }
     text.split(|c: char| c.is_whitespace() || c.is_control())

@@ -196,7 +196,7 @@ struct Builder {
 
 impl Builder {
     fn read_systems(&mut self, source: Source<'_>) -> Result<(), CatalogueError> {
-        self.systems.list = source.parse::<SystemsFile>()?.system;
+        self.systems = Systems::new(source.parse::<SystemsFile>()?.system);
         for (index, system) in self.systems.list.iter().enumerate() {
             for mark in &system.marks {
                 let phrase = Phrase::parse(mark, &mut self.literals).map_err(|wrong| {

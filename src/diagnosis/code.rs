@@ -57,6 +57,10 @@ impl EnhancedPattern {
 pub(super) fn enhanced_codes(text: &str) -> Vec<(EnhancedStatusCode, usize)> {
     let mut found: Vec<(EnhancedStatusCode, usize)> = Vec::new();
     for token in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.')) {
+        // Nearly every word is shorter than `5.1.1`, or holds no dot.
+        if token.len() < 5 || !token.contains('.') {
+            continue;
+        }
         let start = token.as_ptr() as usize - text.as_ptr() as usize;
         let token = token.trim_end_matches('.');
         let bare = match token.split_once('.') {

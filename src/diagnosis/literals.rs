@@ -81,6 +81,13 @@ impl Finder {
             });
         }
         hits.found.sort_unstable();
+        hits.present = vec![0; hits.found.last().map_or(0, |it| it.literal as usize / 64 + 1)];
+        for hit in &hits.found {
+            let literal = hit.literal as usize;
+            if let Some(word) = hits.present.get_mut(literal / 64) {
+                *word |= 1 << (literal % 64);
+            }
+        }
         hits
     }
 
@@ -122,11 +129,16 @@ pub(super) struct Hit {
 pub(super) struct Hits {
     /// By literal, then place.
     found: Vec<Hit>,
+    /// The literals that were found, a bit for each.
+    present: Vec<u64>,
 }
 
 impl Hits {
     /// The first places of one literal, in order.
     pub(super) fn of(&self, literal: usize) -> &[Hit] {
+        if self.present.get(literal / 64).is_none_or(|it| it >> (literal % 64) & 1 == 0) {
+            return &[];
+        }
         let number = |it: &Hit| it.literal as usize;
         let begin = self.found.partition_point(|it| number(it) < literal);
         let rest = self.found.get(begin..).unwrap_or_default();

@@ -56,13 +56,14 @@ pub(super) struct Phrase {
     gaps: Vec<Gap>,
     lead: Option<Gap>,
     trail: Option<Gap>,
+    weight: usize,
 }
 
 impl Phrase {
     /// Reads a phrase as a rule writes it; the error says what is wrong with it.
     pub(super) fn parse(words: &str, literals: &mut Literals) -> Result<Self, String> {
         let mut phrase =
-            Self { words: words.to_owned(), pieces: Vec::new(), gaps: Vec::new(), lead: None, trail: None };
+            Self { words: words.to_owned(), pieces: Vec::new(), gaps: Vec::new(), lead: None, trail: None, weight: 0 };
         let mut pending = None;
         for part in split_placeholders(words)? {
             match part {
@@ -105,6 +106,7 @@ impl Phrase {
         if phrase.pieces.is_empty() {
             return Err("it holds no letter or digit".to_owned());
         }
+        phrase.weight = phrase.weighed();
         Ok(phrase)
     }
 
@@ -115,6 +117,10 @@ impl Phrase {
 
     /// How much it says: the octets of its pieces, a little more for each placeholder that asks for something.
     pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn weighed(&self) -> usize {
         let asking = |gap: &Gap| match gap {
             Gap::Anything => 0,
             Gap::Said(Noun::Recipient) => RECIPIENT_WEIGHT,

@@ -4,6 +4,8 @@
 //! system is known by the host that speaks, by marks in its words, by the recipient's domain if a
 //! well-known provider serves it, or by the reporting MTA where it speaks for itself.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -43,9 +45,25 @@ pub(super) struct SystemsFile {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Systems {
     pub(super) list: Vec<System>,
+    /// Of each suffix of a host, the first system that names it.
+    hosts: HashMap<String, usize>,
+    /// The same of recipients' domains.
+    domains: HashMap<String, usize>,
 }
 
 impl Systems {
+    pub(super) fn new(list: Vec<System>) -> Self {
+        let (mut hosts, mut domains) = (HashMap::new(), HashMap::new());
+        for (index, system) in list.iter().enumerate() {
+            for (suffixes, known) in [(&system.hosts, &mut hosts), (&system.domains, &mut domains)] {
+                for suffix in suffixes {
+                    known.entry(suffix.clone()).or_insert(index);
+                }
+            }
+        }
+        Self { list, hosts, domains }
+    }
+
     /// The system of this name or alias, whatever its case.
     pub(super) fn named(&self, name: &str) -> Option<usize> {
         let name = name.trim();
@@ -55,12 +73,12 @@ impl Systems {
 
     /// The system that a host belongs to, by the longest suffix.
     pub(super) fn of_host(&self, host: &str) -> Option<usize> {
-        self.by_suffix(host, |it| it.hosts.iter())
+        by_suffix(host, &self.hosts)
     }
 
     /// The well-known provider that serves a recipient's domain.
     pub(super) fn of_domain(&self, domain: &str) -> Option<usize> {
-        self.by_suffix(domain, |it| it.domains.iter())
+        by_suffix(domain, &self.domains)
     }
 
     /// The system that writes bounces of this format.
@@ -72,22 +90,11 @@ impl Systems {
     pub(super) fn name(&self, system: usize) -> Option<&str> {
         self.list.get(system).map(|it| it.name.get_ref().as_str())
     }
+}
 
-    fn by_suffix<'a, I>(&'a self, host: &str, suffixes: impl Fn(&'a System) -> I) -> Option<usize>
-    where
-        I: Iterator<Item = &'a String>,
-    {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let ends = |suffix: &str| {
-            host.strip_suffix(suffix)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.') || suffix.starts_with('.'))
-        };
-        self.list
-            .iter()
-            .enumerate()
-            .flat_map(|(index, it)| suffixes(it).map(move |suffix| (index, suffix)))
-            .filter(|(_, suffix)| ends(suffix))
-            .max_by_key(|(index, suffix)| (suffix.len(), usize::MAX - index))
-            .map(|(index, _)| index)
-    }
+/// The system of the longest suffix that a host has: one that begins with a dot, or whole labels.
+fn by_suffix(host: &str, known: &HashMap<String, usize>) -> Option<usize> {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let dotted = host.match_indices('.').flat_map(|(dot, _)| [dot, dot + 1]);
+    std::iter::once(0).chain(dotted).find_map(|at| known.get(host.get(at..)?).copied())
 }

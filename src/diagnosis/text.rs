@@ -93,7 +93,11 @@ impl<'a> Text<'a> {
         masks.sort_by_key(|(it, _)| it.start);
         let mut masks = masks.into_iter().peekable();
         self.squeezed.reserve(self.original.len());
+        self.places.reserve(self.original.len());
         while at < self.original.len() {
+            // Plain ASCII up to the next mask, as most text is.
+            let end = masks.peek().map_or(self.original.len(), |(it, _)| it.start);
+            at = self.squeeze_plain(at, end);
             while masks.peek().is_some_and(|(it, _)| it.start < at) {
                 masks.next();
             }
@@ -112,6 +116,23 @@ impl<'a> Text<'a> {
             self.push_char(c, &(at..at + c.len_utf8()));
             at += c.len_utf8();
         }
+    }
+
+    /// Takes letters and digits of ASCII up to `end`, or to a character that needs a closer look.
+    fn squeeze_plain(&mut self, start: usize, end: usize) -> usize {
+        let mut at = start;
+        for byte in self.original.as_bytes().get(start..end).unwrap_or_default() {
+            if !byte.is_ascii() || *byte == b'&' {
+                break;
+            }
+            if byte.is_ascii_alphanumeric() {
+                let place = u32::try_from(at).unwrap_or(u32::MAX);
+                self.squeezed.push(byte.to_ascii_lowercase());
+                self.places.push((place, place.saturating_add(1)));
+            }
+            at += 1;
+        }
+        at
     }
 
     fn push_char(&mut self, c: char, place: &Range<usize>) {
@@ -224,11 +245,11 @@ fn is_local(c: char) -> bool {
 fn find_ips(text: &str, addresses: &[Range<usize>]) -> (Vec<Range<usize>>, Vec<IpAddr>) {
     let (mut places, mut ips) = (Vec::new(), Vec::new());
     let mut at = 0;
-    for token in text.split(|c: char| !(c.is_ascii_alphanumeric() || ".:-_".contains(c))) {
+    for token in text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_'))) {
         let start = token.as_ptr() as usize - text.as_ptr() as usize;
         debug_assert!(start >= at);
         at = start;
-        if token.len() < 3 || addresses.iter().any(|it| it.contains(&start)) {
+        if token.len() < 3 || !token.contains(['.', ':']) || addresses.iter().any(|it| it.contains(&start)) {
             continue;
         }
         let bare = token.strip_prefix("IPv6:").unwrap_or(token).trim_matches(['.', '-']).trim_end_matches(':');
@@ -251,7 +272,11 @@ fn find_ips(text: &str, addresses: &[Range<usize>]) -> (Vec<Range<usize>>, Vec<I
 /// Host names (`mx.example.com`) and URLs.
 fn find_names(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    for token in text.split(|c: char| c.is_whitespace() || "<>()[]\"',;".contains(c)) {
+    let parts = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '[' | ']' | '"' | '\'' | ',' | ';');
+    for token in text.split(parts) {
+        if !token.contains(['.', ':']) {
+            continue;
+        }
         let start = token.as_ptr() as usize - text.as_ptr() as usize;
         if let Some(url) = token.find("://") {
             let scheme = token.get(..url).unwrap_or_default();
@@ -259,7 +284,7 @@ fn find_names(text: &str) -> Vec<Range<usize>> {
             found.push(start + begin..start + token.len());
             continue;
         }
-        for name in token.split(|c: char| !(c.is_ascii_alphanumeric() || ".-_".contains(c))) {
+        for name in token.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))) {
             let name = name.trim_matches(['.', '-']);
             if is_host(name) {
                 let start = name.as_ptr() as usize - text.as_ptr() as usize;

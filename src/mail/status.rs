@@ -37,30 +37,29 @@ impl EnhancedStatusCode {
     pub fn says_nothing(self) -> bool {
         self.subject == 0 && self.detail == 0
     }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut fields = text.split('.');
+        let class = match fields.next()? {
+            "2" => 2,
+            "4" => 4,
+            "5" => 5,
+            _ => return None,
+        };
+        let number = |digits: &str| {
+            let sound = !digits.is_empty() && digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit());
+            if sound { digits.parse().ok() } else { None }
+        };
+        let code = Self { class, subject: number(fields.next()?)?, detail: number(fields.next()?)? };
+        fields.next().is_none().then_some(code)
+    }
 }
 
 impl FromStr for EnhancedStatusCode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("`{text}` is not an enhanced status code (RFC 3463 §2)");
-        let mut fields = text.trim().split('.');
-        let (Some(class), Some(subject), Some(detail), None) =
-            (fields.next(), fields.next(), fields.next(), fields.next())
-        else {
-            return Err(wrong());
-        };
-        let class = match class {
-            "2" => 2,
-            "4" => 4,
-            "5" => 5,
-            _ => return Err(wrong()),
-        };
-        let number = |digits: &str| {
-            let sound = !digits.is_empty() && digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit());
-            if sound { digits.parse().map_err(|_| wrong()) } else { Err(wrong()) }
-        };
-        Ok(Self { class, subject: number(subject)?, detail: number(detail)? })
+        Self::read(text.trim()).ok_or_else(|| format!("`{text}` is not an enhanced status code (RFC 3463 §2)"))
     }
 }
 

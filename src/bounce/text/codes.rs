@@ -2,55 +2,117 @@
 //!
 //! A diagnostic is made one line here, replies of several lines joined (RFC 5321 §4.2.1).
 
-use std::sync::LazyLock;
-
-use regex::bytes::{Regex, RegexBuilder};
-
 use crate::mail::{EnhancedStatusCode, ReplyCode};
 
 /// A diagnostic is never longer, in octets.
 const DIAGNOSTIC_LIMIT: usize = 4 * 1024;
 
-/// `550 5.1.1`, `550-5.7.26`, `550.5.1.1`, `#550 5.1.1`: a reply with its enhanced code.
-static REPLY_WITH_STATUS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(r"(?:^|[^0-9.])([45][0-9]{2})(?:[ -]+#?|\.|\s*\(#?)([245]\.[0-9]\.[0-9]{1,3})(?:$|[^0-9.]|\.(?:$|[^0-9]))")
-});
-/// An enhanced code anywhere, not within an IP address or a version.
-static STATUS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| pattern(r"(?:^|[^0-9A-Za-z.\[-]|#)([45]\.[0-9]\.[0-9]{1,3})(?:$|[^0-9A-Za-z.-]|\.(?:$|[^0-9]))"));
-/// A reply code where a reply may begin: at the start, or after a word that introduces it.
-static REPLY: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(
-        r"(?i)(?:^|said:?|returned:?|was:|response:?|reason:|error:?|code:?|failure:?|replied:?|answered:?|smtp;|返回|应答|响应|>>>|<<<|<--|\||[:;(\[=]|\]|rejected)\s*#?([45][0-9]{2})(?:$|[ \-.,:;)#<\]]|[A-Z][a-z])",
-    )
-});
-
-/// ASCII is all there is to see: octets make for small automata.
-fn pattern(pattern: &str) -> Option<Regex> {
-    RegexBuilder::new(pattern).unicode(false).multi_line(true).build().ok()
-}
-
-/// The enhanced status code that `text` shows, the one beside a reply code first.
+/// The enhanced status code that `text` shows, the one beside a reply code first; none within an IP
+/// address or a version.
 #[must_use]
 pub fn status(text: &str) -> Option<EnhancedStatusCode> {
-    let beside = REPLY_WITH_STATUS.as_ref()?.captures(text.as_bytes()).and_then(|it| it.get(2));
-    let found = beside.or_else(|| STATUS.as_ref()?.captures(text.as_bytes())?.get(1))?;
-    std::str::from_utf8(found.as_bytes()).ok()?.parse().ok()
+    let (_, found) = reply_with_status(text).or_else(|| Some(("", lone_status(text)?)))?;
+    found.parse().ok()
 }
 
 /// The SMTP reply code that `text` shows (RFC 5321 §4.2), 400 to 599 only.
 #[must_use]
 pub fn reply_code(text: &str) -> Option<ReplyCode> {
-    let beside = REPLY_WITH_STATUS.as_ref()?.captures(text.as_bytes()).and_then(|it| it.get(1));
-    let found = beside.or_else(|| REPLY.as_ref()?.captures(text.as_bytes())?.get(1))?;
-    ReplyCode::new(std::str::from_utf8(found.as_bytes()).ok()?.parse().ok()?)
+    let found = reply_with_status(text).map(|(it, _)| it).or_else(|| lone_reply(text))?;
+    ReplyCode::new(found.parse().ok()?)
 }
 
 /// Whether the line looks like a server's reply.
 #[must_use]
 pub fn looks_like_reply(text: &str) -> bool {
-    let matches = |it: &LazyLock<Option<Regex>>| it.as_ref().is_some_and(|it| it.is_match(text.as_bytes()));
-    text.contains(['4', '5']) && (matches(&REPLY) || matches(&STATUS) || matches(&REPLY_WITH_STATUS))
+    lone_reply(text).is_some() || lone_status(text).is_some() || reply_with_status(text).is_some()
+}
+
+/// `550 5.1.1`, `550-5.7.26`, `550.5.1.1`, `550 (#5.1.1`: a reply with its enhanced code.
+fn reply_with_status(text: &str) -> Option<(&str, &str)> {
+    if !text.contains('.') {
+        return None;
+    }
+    replies(text).find_map(|(at, rest)| {
+        let inside = text[..at].ends_with(|c: char| c.is_ascii_digit() || c == '.');
+        let without_mark = |it: &'_ str| it.strip_prefix('#').map_or(it.len(), str::len);
+        let after_blanks = rest.trim_start_matches([' ', '-']);
+        let after_bracket = rest.trim_start_matches(is_blank).strip_prefix('(');
+        // How much of the text is left where the enhanced code may begin.
+        let places = [
+            (after_blanks.len() < rest.len()).then(|| without_mark(after_blanks)),
+            rest.strip_prefix('.').map(str::len),
+            after_bracket.map(without_mark),
+        ];
+        let told = |left: usize| status_at(text, text.len() - left, |it| it.is_ascii_digit());
+        let status = places.into_iter().flatten().find_map(told).filter(|_| !inside)?;
+        Some((&text[at..at + 3], status))
+    })
+}
+
+/// An enhanced code anywhere.
+fn lone_status(text: &str) -> Option<&str> {
+    let dots = text.match_indices('.').filter_map(|(dot, _)| dot.checked_sub(1));
+    dots.filter(|at| matches!(text.as_bytes()[*at], b'4' | b'5')).find_map(|at| {
+        let part_of = |it: char| it.is_ascii_alphanumeric() || "-.[".contains(it);
+        let status = status_at(text, at, |it| it.is_ascii_alphanumeric() || it == '-')?;
+        (!text[..at].ends_with(part_of)).then_some(status)
+    })
+}
+
+/// The enhanced code that begins at `at`, with no character of `goes_on` behind it.
+fn status_at(text: &str, at: usize, goes_on: fn(char) -> bool) -> Option<&str> {
+    let [b'2' | b'4' | b'5', b'.', subject, b'.', details @ ..] = text.as_bytes().get(at..)? else { return None };
+    let digits = details.iter().take_while(|it| it.is_ascii_digit()).count();
+    if !subject.is_ascii_digit() || !(1..=3).contains(&digits) {
+        return None;
+    }
+    let (status, after) = text[at..].split_at(4 + digits);
+    let ends = match after.strip_prefix('.') {
+        Some(after) => !after.starts_with(|c: char| c.is_ascii_digit()),
+        None => !after.starts_with(goes_on),
+    };
+    ends.then_some(status)
+}
+
+/// A reply code where a reply may begin: at the start of a line, or after a word or mark that introduces it.
+fn lone_reply(text: &str) -> Option<&str> {
+    const WORDS: [&str; 9] =
+        ["said", "returned", "response", "error", "code", "failure", "replied", "answered", "rejected"];
+    const MARKS: [&str; 13] = [":", ";", "(", "[", "=", "]", "|", ">>>", "<<<", "<--", "返回", "应答", "响应"];
+    replies(text).find_map(|(at, rest)| {
+        let ends = match rest.as_bytes() {
+            [] | [b' ' | b'-' | b'.' | b',' | b':' | b';' | b')' | b'#' | b'<' | b']', ..] => true,
+            [first, second, ..] => first.is_ascii_alphabetic() && second.is_ascii_alphabetic(),
+            [_] => false,
+        };
+        if !ends {
+            return None;
+        }
+        let with_blanks = text[..at].strip_suffix('#').unwrap_or(&text[..at]);
+        let before = with_blanks.trim_end_matches(is_blank);
+        let word = |it: &&str| {
+            let end = before.len().checked_sub(it.len()).and_then(|from| before.get(from..));
+            end.is_some_and(|end| end.eq_ignore_ascii_case(it))
+        };
+        let introduced = before.is_empty()
+            || with_blanks[before.len()..].contains('\n')
+            || MARKS.iter().any(|it| before.ends_with(it))
+            || before.ends_with(|c: char| c.is_ascii_alphabetic()) && WORDS.iter().any(|it| word(&it));
+        introduced.then(|| &text[at..at + 3])
+    })
+}
+
+/// Where three digits stand that can be a reply code, and what is behind them.
+fn replies(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let codes = text.as_bytes().windows(3).enumerate().filter(
+        |(_, it)| matches!(it, [b'4' | b'5', second, third] if second.is_ascii_digit() && third.is_ascii_digit()),
+    );
+    codes.map(|(at, _)| (at, &text[at + 3..]))
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, '\t'..='\r' | ' ')
 }
 
 /// Joins lines to one: blanks collapsed, and the codes that each line of a long reply repeats

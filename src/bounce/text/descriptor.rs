@@ -149,7 +149,12 @@ impl Format {
     /// Every pattern that does not compile.
     #[cfg(test)]
     pub(super) fn check(&self) -> Vec<String> {
-        self.patterns().lists().into_iter().flat_map(AnyOf::wrong).map(|it| format!("{}: {it}", self.name)).collect()
+        self.patterns()
+            .lists()
+            .into_iter()
+            .flat_map(|it| it.wrong().to_vec())
+            .map(|it| format!("{}: {it}", self.name))
+            .collect()
     }
 }
 

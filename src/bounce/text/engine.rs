@@ -3,12 +3,11 @@
 //! It finds the recipients and, for each, its reason: the words after a label before those beside
 //! or below the recipient, those before a transcript's, those before what stands on top.
 
-use regex::bytes::Captures;
-
 use super::{
     codes::one_line,
     descriptor::{Format, Patterns, Read, Until},
     lines::Line,
+    pattern::{Caught, Sought},
     patterns,
     transcript::{self, Transcript},
 };
@@ -55,17 +54,19 @@ pub(super) fn block(format: &Format, lines: &[Line]) -> Option<String> {
 /// The lines in which recipients are sought.
 fn region<'l>(patterns: &Patterns, lines: &'l [Line]) -> &'l [Line] {
     let begin = (0..lines.len()).find_map(|number| {
-        let line = &lines.get(number)?.text;
+        let line = lines.get(number)?;
         if patterns.begin.is_match(line) {
             return Some(number + 1);
         }
-        let next = &lines.get(number + 1)?.text;
-        let wrapped =
-            !patterns.begin.is_empty() && !next.is_empty() && patterns.begin.is_match(&format!("{line} {next}"));
-        wrapped.then_some(number + 2)
+        let next = lines.get(number + 1).filter(|it| !it.is_blank())?;
+        let mut octets = line.octets;
+        octets.join(&next.octets);
+        octets.add(b' ');
+        let wrapped = || patterns.begin.is_match(format!("{} {}", line.text, next.text).as_str());
+        (patterns.begin.is_possible(&octets) && wrapped()).then_some(number + 2)
     });
     let lines = lines.get(begin.unwrap_or(0)..).unwrap_or_default();
-    let end = lines.iter().position(|line| patterns.end.is_match(&line.text)).unwrap_or(lines.len());
+    let end = lines.iter().position(|line| patterns.end.is_match(line)).unwrap_or(lines.len());
     lines.get(..end).unwrap_or_default()
 }
 
@@ -84,7 +85,7 @@ struct Said {
 }
 
 impl Said {
-    fn of(captures: &Captures<'_>) -> Self {
+    fn of(captures: &Caught<'_>) -> Self {
         Self { reason: group(captures, "reason"), alias: group(captures, "alias") }
     }
 }
@@ -104,35 +105,34 @@ fn prose(patterns: &Patterns, lines: &[Line]) -> Vec<Prose> {
     }
     let mut found = Vec::new();
     for pattern in patterns.prose.patterns() {
-        for captures in pattern.captures_iter(text.as_bytes()).take(RECIPIENT_LIMIT) {
-            let end = captures.get(0).map_or(0, |it| it.end());
-            let line = starts.partition_point(|start| *start < end).saturating_sub(1);
+        for captures in pattern.find_all(&text).take(RECIPIENT_LIMIT) {
+            let line = starts.partition_point(|start| *start < captures.end).saturating_sub(1);
             found.push(Prose { line, addresses: addresses(&captures), said: Said::of(&captures) });
         }
     }
     found
 }
 
-fn group(captures: &Captures<'_>, name: &str) -> String {
-    patterns::group(captures, name).map(|it| it.trim().to_owned()).unwrap_or_default()
+fn group(captures: &Caught<'_>, name: &str) -> String {
+    captures.group(name).map(|it| it.trim().to_owned()).unwrap_or_default()
 }
 
 /// The addresses, or the bare name, that a pattern caught.
-fn addresses(captures: &Captures<'_>) -> Vec<String> {
-    if let Some(list) = patterns::group(captures, "list") {
+fn addresses(captures: &Caught<'_>) -> Vec<String> {
+    if let Some(list) = captures.group("list") {
         return patterns::addresses(&list).into_iter().map(|(it, _)| it).collect();
     }
-    let found = patterns::group(captures, "addr").or_else(|| patterns::group(captures, "name"));
+    let found = captures.group("addr").or_else(|| captures.group("name"));
     found.map(|it| it.trim_matches(['\'', '`', '*', '|']).to_owned()).into_iter().collect()
 }
 
 /// The first paragraph that says something.
 fn top(patterns: &Patterns, lines: &[Line]) -> Option<String> {
-    let said = |line: &&Line| !patterns.skip.is_match(&line.text) && !patterns.stop.is_match(&line.text);
+    let said = |line: &&Line| !patterns.skip.is_match(*line) && !patterns.stop.is_match(*line);
     let paragraph: Vec<&str> = lines
         .iter()
         .skip_while(|line| line.is_blank() || !said(line))
-        .take_while(|line| !line.is_blank() && said(line) && !patterns.recipient.is_match(&line.text))
+        .take_while(|line| !line.is_blank() && said(line) && !patterns.recipient.is_match(*line))
         .map(|line| line.text.as_str())
         .collect();
     one_line(paragraph)
@@ -193,14 +193,14 @@ impl<'p> Reader<'p> {
             return;
         }
         let text = line.text.as_str();
-        if self.patterns.skip.is_match(text) {
+        if self.patterns.skip.is_match(line) {
             return;
         }
-        if let Some((rank, captures)) = self.patterns.label.captures(text) {
+        if let Some((rank, captures)) = self.patterns.label.captures(line) {
             self.label(rank, &group(&captures, "reason"));
         } else if self.recipient(line) {
             // Its line says nothing more than was taken from it.
-        } else if self.patterns.stop.is_match(text) {
+        } else if self.patterns.stop.is_match(line) {
             self.open = Open::Nothing;
         } else {
             self.more(text);
@@ -239,7 +239,7 @@ impl<'p> Reader<'p> {
         if deeper || self.entries.len() >= RECIPIENT_LIMIT {
             return false;
         }
-        let Some((_, captures)) = self.patterns.recipient.captures(&line.text) else { return false };
+        let Some((_, captures)) = self.patterns.recipient.captures(line) else { return false };
         let found = addresses(&captures);
         let said = Said::of(&captures);
         for address in &found {
@@ -316,9 +316,10 @@ impl<'p> Reader<'p> {
         let context: Vec<&str> =
             [&labelled, &below, &reply].into_iter().flatten().map(String::as_str).chain(top).collect();
         let context = context.join("\n");
-        let alias = self.patterns.alias.group(&context, "addr");
+        let sought = Sought::from(context.as_str());
+        let alias = self.patterns.alias.group(sought, "addr");
         let alias = alias.or_else(|| (!entry.alias.is_empty()).then(|| entry.alias.clone()));
-        let host = self.patterns.remote_mta.group(&context, "host");
+        let host = self.patterns.remote_mta.group(sought, "host");
         let host = host.or_else(|| transcript.host.clone());
         let own_line = || {
             let rest = entry.line.replace(&entry.address, "");

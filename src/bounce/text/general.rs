@@ -181,21 +181,21 @@ struct Known {
 impl Weighing<'_> {
     /// Whether the line looks like a server's reply.
     fn is_reply(&self, number: usize) -> bool {
-        self.ask(number, |it| &it.reply, codes::looks_like_reply)
+        self.ask(number, |it| &it.reply, |line| codes::looks_like_reply(&line.text))
     }
 
     /// Whether the line's words give a reason.
     fn gives_reason(&self, number: usize) -> bool {
-        self.ask(number, |it| &it.reason, |text| self.shared.reason.is_match(text))
+        self.ask(number, |it| &it.reason, |line| self.shared.reason.is_match(line))
     }
 
     fn is_label(&self, number: usize) -> bool {
-        self.ask(number, |it| &it.label, is_label)
+        self.ask(number, |it| &it.label, |line| is_label(&line.text))
     }
 
-    fn ask(&self, number: usize, which: fn(&Known) -> &OnceCell<bool>, ask: impl FnOnce(&str) -> bool) -> bool {
+    fn ask(&self, number: usize, which: fn(&Known) -> &OnceCell<bool>, ask: impl FnOnce(&Line) -> bool) -> bool {
         let line = self.lines.get(number).zip(self.known.get(number));
-        line.is_some_and(|(line, known)| *which(known).get_or_init(|| ask(&line.text)))
+        line.is_some_and(|(line, known)| *which(known).get_or_init(|| ask(line)))
     }
 
     fn candidates(&self) -> Vec<Candidate> {
@@ -228,7 +228,7 @@ impl Weighing<'_> {
         weight += if rest.is_empty() { 2 } else { 0 };
         weight += if near_sentence { 3 } else { 0 };
         weight += if labelled(&rest) || introduced(before) { 2 } else { 0 };
-        weight -= if self.shared.bystander.is_match(&line.text) { 6 } else { 0 };
+        weight -= if self.shared.bystander.is_match(line) { 6 } else { 0 };
         weight -= self.own.iter().find(|(it, _)| *it == address.to_lowercase()).map_or(0, |(_, it)| *it);
         weight -= if is_office(address) { 4 } else { 0 };
         weight

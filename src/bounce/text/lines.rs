@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use super::{pattern::Sought, syntax::Set};
+
 /// More than this of a message's text is not looked at; the human part of a bounce comes first.
 pub(super) const TEXT_LIMIT: usize = 64 * 1024;
 /// Of a longer line the head is read.
@@ -21,6 +23,14 @@ pub(super) struct Line {
     pub(super) indent: usize,
     /// Where the line begins in the text it was cut from, in octets.
     pub(super) at: usize,
+    /// The octets in it: most patterns are refused by these alone.
+    pub(super) octets: Set,
+}
+
+impl<'a> From<&'a Line> for Sought<'a> {
+    fn from(line: &'a Line) -> Self {
+        Self { text: &line.text, octets: line.octets }
+    }
 }
 
 impl Line {
@@ -47,7 +57,8 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
 fn line(piece: &str, at: usize) -> Line {
     let folded = fold(head(piece, LINE_LIMIT));
     let indent = folded.chars().take_while(|c| c.is_whitespace()).map(|c| if c == '\t' { 8 } else { 1 }).sum();
-    Line { text: folded.trim().to_owned(), indent, at }
+    let text = folded.trim().to_owned();
+    Line { octets: Set::of_text(&text), text, indent, at }
 }
 
 /// The first `limit` octets, or a little less, ending with a whole character.
@@ -103,13 +114,11 @@ pub(super) fn squeeze(text: &str) -> String {
 pub(super) fn squeeze_onto(squeezed: &mut String, text: &str) {
     if text.is_ascii() {
         // Most lines by far: a block at a time, not a character.
-        let mut block = [0_u8; 128];
+        let mut block = [0_u8; 64];
         for piece in text.as_bytes().chunks(block.len()) {
             let mut length = 0;
             for b in piece {
-                if let Some(slot) = block.get_mut(length) {
-                    *slot = b.to_ascii_lowercase();
-                }
+                block[length % 64] = b.to_ascii_lowercase();
                 length += usize::from(b.is_ascii_alphanumeric());
             }
             squeezed.push_str(block.get(..length).and_then(|it| std::str::from_utf8(it).ok()).unwrap_or_default());
@@ -130,6 +139,9 @@ pub(super) fn squeeze_onto(squeezed: &mut String, text: &str) {
 /// Gateways that re-wrap a bounce drop the header that named the encoding (RFC 2045 §6.7).
 pub(super) fn quoted_printable_remains(text: &str) -> Option<String> {
     let text = head(text, TEXT_LIMIT);
+    if !text.contains('=') {
+        return None;
+    }
     let soft_breaks = text.matches("=\n").count();
     let escapes = text.matches("=3D").count() + text.matches("=20\n").count() + text.matches("=E").count();
     if soft_breaks + escapes < 3 || escapes == 0 {

@@ -14,7 +14,7 @@ use crate::mail::header::Headers;
 
 /// Header marks stand at the beginning of a value, within these octets.
 const VALUE_LIMIT: usize = 100;
-/// Parts the pieces of a header haystack; never in squeezed text.
+/// Where a field begins and ends; never in squeezed text.
 const EDGE: char = '\n';
 
 /// What a mark means.
@@ -54,7 +54,20 @@ pub(super) struct Marks {
     uses: Vec<Vec<(Place, Use)>>,
     /// Squeezed length of each condition's mark.
     weights: Vec<usize>,
+    /// What the fields of a header are looked at for, by how it begins.
+    headers: HashMap<Head, Vec<HeaderMark>>,
+    /// Of each condition, the fingerprint that it belongs to.
+    owners: Vec<usize>,
     fingerprints: Vec<Compiled>,
+}
+
+/// The first octets of a squeezed field.
+type Head = [u8; 3];
+
+/// A mark that a field begins with, and the condition that it is.
+struct HeaderMark {
+    mark: String,
+    condition: usize,
 }
 
 /// A fingerprint: groups of conditions, each of which needs one to hold.
@@ -92,7 +105,8 @@ impl Marks {
             }
         }
         let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&index.patterns).ok();
-        Self { automaton, uses: index.uses, weights: index.weights, fingerprints: index.fingerprints }
+        let Index { uses, weights, headers, owners, fingerprints, .. } = index;
+        Self { automaton, uses, weights, headers, owners, fingerprints }
     }
 
     /// Looks for every mark in the lines and the fields. Marks at or after the line `cut` (or where
@@ -120,14 +134,21 @@ impl Marks {
         seen.conditions.retain(|(_, line)| *line <= end);
         self.search(&edged(fields.from), Place::From, |use_, _| seen.take(use_, 0));
         self.search(&edged(fields.subject), Place::Subject, |use_, _| seen.take(use_, 0));
-        let mut headers = String::from(EDGE);
-        for field in fields.headers.iter() {
-            squeeze_onto(&mut headers, &field.name);
-            squeeze_onto(&mut headers, head(&field.value, VALUE_LIMIT));
-            headers.push(EDGE);
-        }
-        self.search(&headers, Place::Header, |use_, _| seen.take(use_, 0));
+        self.scan_headers(fields.headers, &mut seen);
         seen
+    }
+
+    fn scan_headers(&self, headers: &Headers, seen: &mut Seen) {
+        let mut squeezed = String::new();
+        for field in headers.iter() {
+            squeezed.clear();
+            squeeze_onto(&mut squeezed, &field.name);
+            let Some(marks) = header_head(&squeezed).and_then(|it| self.headers.get(&it)) else { continue };
+            squeeze_onto(&mut squeezed, head(&field.value, VALUE_LIMIT));
+            for it in marks.iter().filter(|it| squeezed.starts_with(&it.mark)) {
+                seen.take(Use::Condition(it.condition), 0);
+            }
+        }
     }
 
     fn search(&self, haystack: &str, place: Place, mut found: impl FnMut(Use, Range<usize>)) {
@@ -167,8 +188,12 @@ impl Marks {
             }
         }
         let held = |it: &usize| held.get(*it).copied().flatten();
+        let mut asked: Vec<usize> =
+            seen.conditions.iter().filter_map(|(condition, _)| self.owners.get(*condition).copied()).collect();
+        asked.sort_unstable();
+        asked.dedup();
         let mut claims: Vec<Claim> = Vec::new();
-        for fingerprint in &self.fingerprints {
+        for fingerprint in asked.into_iter().filter_map(|it| self.fingerprints.get(it)) {
             let weight: Option<usize> =
                 fingerprint.groups.iter().map(|group| group.iter().filter_map(held).max()).sum();
             if let Some(weight) = weight {
@@ -216,12 +241,14 @@ struct Index {
     patterns: Vec<String>,
     uses: Vec<Vec<(Place, Use)>>,
     weights: Vec<usize>,
+    headers: HashMap<Head, Vec<HeaderMark>>,
+    owners: Vec<usize>,
     fingerprints: Vec<Compiled>,
 }
 
 impl Index {
     fn add(&mut self, mark: &str, place: Place, use_: Use) {
-        let pattern = pattern(mark, place);
+        let pattern = pattern(mark);
         debug_assert!(!squeeze(mark).is_empty(), "the mark `{mark}` would be found everywhere");
         let number = *self.numbers.entry(pattern.clone()).or_insert_with(|| {
             self.patterns.push(pattern);
@@ -254,15 +281,26 @@ impl Index {
     fn condition(&mut self, mark: &str, place: Place) -> usize {
         let number = self.weights.len();
         self.weights.push(squeeze(mark).len());
-        self.add(mark, place, Use::Condition(number));
+        self.owners.push(self.fingerprints.len());
+        match header_head(&squeeze(mark)).filter(|_| place == Place::Header) {
+            Some(head) => {
+                self.headers.entry(head).or_default().push(HeaderMark { mark: squeeze(mark), condition: number });
+            }
+            None => self.add(mark, place, Use::Condition(number)),
+        }
         number
     }
 }
 
-/// A mark as the automaton looks for it; header marks begin at a field's name.
-fn pattern(mark: &str, place: Place) -> String {
+/// How a squeezed field or mark of a field begins; no field that is looked for has a shorter name.
+fn header_head(squeezed: &str) -> Option<Head> {
+    squeezed.as_bytes().first_chunk().copied()
+}
+
+/// A mark as the automaton looks for it.
+fn pattern(mark: &str) -> String {
     let mut pattern = String::new();
-    if place == Place::Header || mark.starts_with('^') {
+    if mark.starts_with('^') {
         pattern.push(EDGE);
     }
     squeeze_onto(&mut pattern, mark);

@@ -12,9 +12,11 @@ mod lines;
 mod marks;
 mod original;
 mod particulars;
+mod pattern;
 mod patterns;
 mod reader;
 mod shared;
+mod syntax;
 mod transcript;
 
 #[cfg(test)]

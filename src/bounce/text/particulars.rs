@@ -35,7 +35,7 @@ impl Particulars {
     pub(super) fn of_lines(lines: &[Line], shared: &SharedPatterns) -> Self {
         let value = |patterns: &AnyOf, group: &str| {
             let rows = lines.iter().take(200).filter(|it| it.text.contains([':', '(']));
-            rows.into_iter().find_map(|it| patterns.group(&it.text, group))
+            rows.into_iter().find_map(|it| patterns.group(it, group))
         };
         Self {
             from: value(&shared.original_from, "addr").as_deref().and_then(Mailbox::parse),

@@ -1,13 +1,14 @@
-//! Lists of regular expressions that are mostly asked whether any of them matches at all.
+//! Lists of patterns, and what stands for the names in them: `{addr}`, `{host}`, `{list}`.
 //!
-//! One expression that stands for the whole list answers that in one pass; only then is each tried
-//! for its groups, and compiled when it is first needed. Expressions see octets: letters beyond
-//! ASCII are literal, classes and case are ASCII's. That keeps their automata small, and folded
+//! Patterns see octets: letters beyond ASCII are literal, classes and case are ASCII's, and folded
 //! lines need no more.
 
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::LazyLock};
 
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use super::{
+    pattern::{Caught, Pattern, Sought},
+    syntax::Set,
+};
 
 /// A character beyond ASCII that an address may hold: letters, not the punctuation of prose, which
 /// begins with E2, E3 80 or EF in UTF-8.
@@ -29,121 +30,89 @@ fn address() -> String {
 /// A list of patterns; earlier ones are preferred.
 #[derive(Debug, Default)]
 pub(super) struct AnyOf {
-    /// Of one pattern, that one itself.
-    together: Option<Pattern>,
-    each: Vec<Pattern>,
-}
-
-#[derive(Debug)]
-struct Pattern {
-    source: String,
-    compiled: OnceLock<Option<Regex>>,
-}
-
-impl Pattern {
-    fn of(source: String) -> Self {
-        Self { source, compiled: OnceLock::new() }
-    }
-
-    /// Compiled when it is first asked for, since most messages need few.
-    fn compiled(&self) -> Option<&Regex> {
-        self.compiled.get_or_init(|| build(&self.source).ok()).as_ref()
-    }
+    patterns: Vec<Pattern>,
+    /// Why others are none, which a test asks.
+    wrong: Vec<String>,
 }
 
 impl AnyOf {
-    /// Patterns with `{addr}`, `{host}`, `{list}` in them. One that is wrong spoils the list, which
-    /// the tests ask `wrong` about.
+    /// Patterns with `{addr}`, `{host}`, `{list}` in them; one that is wrong is left out.
     pub(super) fn new(patterns: &[String]) -> Self {
-        let sources: Vec<String> = patterns.iter().map(|it| expand(it)).collect();
-        let together = (sources.len() > 1)
-            .then(|| nameless(&sources.iter().map(|it| format!("(?:{it})")).collect::<Vec<_>>().join("|")));
-        Self { together: together.map(Pattern::of), each: sources.into_iter().map(Pattern::of).collect() }
+        let mut all = Self::default();
+        for pattern in patterns {
+            match Pattern::new(&expand(pattern)) {
+                Ok(it) => all.patterns.push(it),
+                Err(wrong) => all.wrong.push(wrong),
+            }
+        }
+        all
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.each.is_empty()
+        self.patterns.is_empty()
     }
 
-    pub(super) fn is_match(&self, text: &str) -> bool {
-        let all = self.together.as_ref().or(self.each.first()).and_then(Pattern::compiled);
-        all.is_some_and(|it| it.is_match(text.as_bytes()))
+    /// Whether a text of these octets can match at all.
+    pub(super) fn is_possible(&self, octets: &Set) -> bool {
+        self.patterns.iter().any(|it| it.is_possible(octets))
+    }
+
+    pub(super) fn is_match<'a>(&self, text: impl Into<Sought<'a>>) -> bool {
+        let text = text.into();
+        self.patterns.iter().any(|it| it.is_match(text))
     }
 
     /// The number of the first pattern that matches, and what it caught.
-    pub(super) fn captures<'t>(&self, text: &'t str) -> Option<(usize, Captures<'t>)> {
-        if self.together.is_some() && !self.is_match(text) {
-            return None;
-        }
-        self.patterns().enumerate().find_map(|(number, it)| Some((number, it.captures(text.as_bytes())?)))
+    pub(super) fn captures<'a>(&'a self, text: impl Into<Sought<'a>>) -> Option<(usize, Caught<'a>)> {
+        let text = text.into();
+        self.patterns.iter().enumerate().find_map(|(number, it)| Some((number, it.find(text)?)))
     }
 
     /// The first group of that name whose text is `wanted`.
-    pub(super) fn find(&self, text: &str, name: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
-        if self.together.is_some() && !self.is_match(text) {
-            return None;
-        }
-        let caught = |it: &Regex| Some(group(&it.captures(text.as_bytes())?, name)?.trim().to_owned());
-        self.patterns().filter_map(caught).find(|it| wanted(it))
+    pub(super) fn find<'a>(
+        &self,
+        text: impl Into<Sought<'a>>,
+        name: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        let text = text.into();
+        let caught = |it: &Pattern| Some(it.find(text)?.group(name)?.trim().to_owned());
+        self.patterns.iter().filter_map(caught).find(|it| wanted(it))
     }
 
     /// The text of one named group, of the first pattern that has caught it.
-    pub(super) fn group(&self, text: &str, name: &str) -> Option<String> {
+    pub(super) fn group<'a>(&self, text: impl Into<Sought<'a>>, name: &str) -> Option<String> {
         self.find(text, name, |_| true)
     }
 
-    /// Each pattern that compiles.
-    pub(super) fn patterns(&self) -> impl Iterator<Item = &Regex> {
-        self.each.iter().filter_map(Pattern::compiled)
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.patterns.iter()
     }
 
     /// Why patterns do not compile.
     #[cfg(test)]
-    pub(super) fn wrong(&self) -> Vec<String> {
-        let mut wrong: Vec<String> =
-            self.each.iter().filter_map(|it| build(&it.source).err()).map(|it| it.to_string()).collect();
-        if self.together.as_ref().is_some_and(|it| it.compiled().is_none()) {
-            wrong.push("the list as a whole does not compile".to_owned());
-        }
-        wrong
+    pub(super) fn wrong(&self) -> &[String] {
+        &self.wrong
     }
-}
-
-/// The text of a named group; octets that are no UTF-8 are replaced.
-pub(super) fn group(captures: &Captures<'_>, name: &str) -> Option<String> {
-    Some(String::from_utf8_lossy(captures.name(name)?.as_bytes()).into_owned())
 }
 
 /// Every address in a piece of text, and where it begins there.
 pub(super) fn addresses(text: &str) -> Vec<(String, usize)> {
-    static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = PATTERN.get_or_init(|| build(&address()).ok());
+    static ADDRESS: LazyLock<Option<Pattern>> = LazyLock::new(|| Pattern::new(&address()).ok());
     if !text.contains('@') {
         return Vec::new();
     }
-    let found = pattern.iter().flat_map(|it| it.find_iter(text.as_bytes()));
+    let found = ADDRESS.iter().flat_map(|it| it.find_all(text)).map(|it| (it.whole().into_owned(), it.start));
     // `//host/path?user=a@b` is a piece of a link.
-    let found = found.filter(|it| !it.as_bytes().starts_with(b"//"));
-    found.map(|it| (String::from_utf8_lossy(it.as_bytes()).into_owned(), it.start())).collect()
+    found.filter(|(it, _)| !it.starts_with("//")).collect()
 }
 
-fn build(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).unicode(false).case_insensitive(true).size_limit(16 << 20).build()
-}
-
-fn expand(pattern: &str) -> String {
-    pattern.replace("{addr}", &address()).replace("{host}", HOST).replace("{list}", "(?P<list>.*)")
-}
-
-/// A name may stand only once in an expression.
-fn nameless(pattern: &str) -> String {
-    let mut pieces = pattern.split("(?P<");
-    let mut out = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        out.push_str("(?:");
-        out.push_str(piece.split_once('>').map_or(piece, |(_, rest)| rest));
+fn expand(pattern: &str) -> Cow<'_, str> {
+    if !pattern.contains('{') {
+        return Cow::Borrowed(pattern);
     }
-    out
+    let list = "(?P<list>.*)";
+    Cow::Owned(pattern.replace("{addr}", &address()).replace("{host}", HOST).replace("{list}", list))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::{
     lines::{self, Line},
     marks::{Fields, Marks, Seen, Sign},
     original, particulars,
+    pattern::Sought,
     patterns::addresses,
     shared::{Shared, SharedPatterns},
 };
@@ -230,21 +231,22 @@ impl Spoken<'_> {
 
     fn remote_mta(&self, words: &str) -> Option<String> {
         let named = |it: &str| it.contains(['.', ':']);
+        let words = Sought::from(words);
         let of_format = self.format.and_then(|it| it.patterns().remote_mta.find(words, "host", named));
         of_format.or_else(|| self.formats.shared.remote_mta.find(words, "host", named))
     }
 
     fn remote_mta_row(&self) -> Option<String> {
         let patterns = &self.format?.patterns().remote_mta;
-        let told = self.text.lines.iter().take(200).find_map(|it| patterns.group(&it.text, "host"));
+        let told = self.text.lines.iter().take(200).find_map(|it| patterns.group(it, "host"));
         told.map(|it| host(&it)).filter(|it| it.contains(['.', ':']))
     }
 
     fn reporting_mta(&self) -> Option<String> {
         let of_format = self.format.map(|it| &it.patterns().reporting_mta);
         let told = |line: &Line| {
-            let own = of_format.and_then(|it| it.group(&line.text, "host"));
-            own.or_else(|| self.formats.shared.reporting_mta.group(&line.text, "host"))
+            let own = of_format.and_then(|it| it.group(line, "host"));
+            own.or_else(|| self.formats.shared.reporting_mta.group(line, "host"))
         };
         self.text.lines.iter().take(60).find_map(told).map(|it| host(&it)).filter(|it| it.contains('.'))
     }

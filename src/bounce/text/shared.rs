@@ -108,6 +108,6 @@ impl SharedPatterns {
         } = self;
         let lists =
             [remote_mta, reporting_mta, bystander, reason, label, original_from, original_subject, original_message_id];
-        lists.into_iter().flat_map(AnyOf::wrong).map(|it| format!("shared.toml: {it}")).collect()
+        lists.into_iter().flat_map(|it| it.wrong().to_vec()).map(|it| format!("shared.toml: {it}")).collect()
     }
 }
