@@ -3,6 +3,8 @@
 //! mail-parser gives U+FFFD for raw 8-bit fields and for encoded words that were split inside a
 //! character, both usual from Chinese senders; so fields are read here, from the bytes.
 
+use std::borrow::Cow;
+
 use super::{Mailbox, charset, transfer};
 
 /// The fields of one header block, in order. Names are kept as written and found in any case.
@@ -34,12 +36,17 @@ impl Headers {
     }
 
     fn read(block: &[u8], decode: fn(&[u8]) -> String) -> Self {
-        let field = |(name, value): (String, Vec<u8>)| Field { name, value: decode(&value) };
+        let field = |(name, value): (String, Cow<'_, [u8]>)| Field { name, value: decode(&value) };
         let mut fields = Vec::new();
-        let mut current: Option<(String, Vec<u8>)> = None;
-        for line in block.split(|&b| b == b'\n') {
+        let mut current: Option<(String, Cow<'_, [u8]>)> = None;
+        let mut rest = Some(block);
+        while let Some(block) = rest {
+            let end = memchr::memchr(b'\n', block);
+            let line = block.get(..end.unwrap_or(block.len())).unwrap_or_default();
+            rest = end.and_then(|it| block.get(it + 1..));
             if line.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
                 if let Some((_, value)) = &mut current {
+                    let value = value.to_mut();
                     value.push(b' ');
                     value.extend_from_slice(line.trim_ascii());
                 }
@@ -50,7 +57,7 @@ impl Headers {
                 let value = line.get(name.len() + 1..).unwrap_or_default();
                 let name = charset::lossy(name.trim_ascii()).into_owned();
                 // A colon may stand behind blanks (`Subject : x`), which `name` still holds.
-                current = Some((name, value.trim_ascii().to_vec()));
+                current = Some((name, Cow::Borrowed(value.trim_ascii())));
             }
         }
         fields.extend(current.map(field));
@@ -82,7 +89,7 @@ impl Headers {
 
 /// The bytes before the colon if they can be a field name (RFC 5322 §3.6.8), blanks behind it allowed.
 pub(crate) fn field_name(line: &[u8]) -> Option<&[u8]> {
-    let name = &line[..line.iter().position(|&b| b == b':')?];
+    let name = &line[..memchr::memchr(b':', line)?];
     let bare = name.trim_ascii_end();
     let sound = !bare.is_empty() && bare.len() <= 76 && bare.iter().all(|b| (33..=126).contains(b));
     sound.then_some(name)
@@ -94,8 +101,8 @@ pub(crate) fn field_name(line: &[u8]) -> Option<&[u8]> {
 pub fn decode_words(value: &[u8]) -> String {
     if value.is_ascii()
         && !value.contains(&0x1b)
+        && memchr::memchr_iter(b'=', value).all(|it| value.get(it + 1) != Some(&b'?'))
         && let Ok(text) = std::str::from_utf8(value)
-        && !text.contains("=?")
     {
         return text.to_owned();
     }

@@ -269,7 +269,7 @@ fn normalise(bytes: &[u8]) -> Vec<u8> {
     let mut out = if bytes.contains(&b'\r') {
         let mut out = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
-        while let Some(at) = rest.iter().position(|&b| b == b'\r') {
+        while let Some(at) = memchr::memchr(b'\r', rest) {
             out.extend_from_slice(&rest[..at]);
             out.push(b'\n');
             rest = &rest[at + 1..];

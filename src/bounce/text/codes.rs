@@ -98,7 +98,7 @@ fn lone_reply(text: &str) -> Option<&str> {
         let introduced = before.is_empty()
             || with_blanks[before.len()..].contains('\n')
             || MARKS.iter().any(|it| before.ends_with(it))
-            || before.ends_with(|c: char| c.is_ascii_alphabetic()) && WORDS.iter().any(|it| word(&it));
+            || before.ends_with(|c: char| c.is_ascii_alphabetic()) && WORDS.iter().any(word);
         introduced.then(|| &text[at..at + 3])
     })
 }

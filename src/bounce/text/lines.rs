@@ -103,6 +103,19 @@ fn folded(c: char) -> Option<char> {
     }
 }
 
+/// What squeezing leaves of each octet of ASCII, 0 for nothing.
+const KEPT: [u8; 256] = {
+    let mut kept = [0; 256];
+    let mut octet = 0_u8;
+    while octet < 128 {
+        if octet.is_ascii_alphanumeric() {
+            kept[octet as usize] = octet.to_ascii_lowercase();
+        }
+        octet += 1;
+    }
+    kept
+};
+
 /// Lower case, letters and digits only.
 pub(super) fn squeeze(text: &str) -> String {
     let mut squeezed = String::with_capacity(text.len());
@@ -118,8 +131,9 @@ pub(super) fn squeeze_onto(squeezed: &mut String, text: &str) {
         for piece in text.as_bytes().chunks(block.len()) {
             let mut length = 0;
             for b in piece {
-                block[length % 64] = b.to_ascii_lowercase();
-                length += usize::from(b.is_ascii_alphanumeric());
+                let kept = KEPT[usize::from(*b)];
+                block[length % 64] = kept;
+                length += usize::from(kept != 0);
             }
             squeezed.push_str(block.get(..length).and_then(|it| std::str::from_utf8(it).ok()).unwrap_or_default());
         }

@@ -150,7 +150,9 @@ impl Pattern {
                     }
                     Some(most) => {
                         let optional: Vec<usize> = (*least..*most).map(|_| self.optional(what, *greedy)).collect();
-                        optional.into_iter().for_each(|it| self.lead_past(it, *greedy));
+                        for at in optional {
+                            self.lead_past(at, *greedy);
+                        }
                     }
                 }
             }
@@ -169,7 +171,9 @@ impl Pattern {
             self.steps.push(Step::Matched);
         }
         let out = self.steps.len();
-        ends.into_iter().for_each(|it| self.steps[it] = Step::Go(out));
+        for end in ends {
+            self.steps[end] = Step::Go(out);
+        }
         self.steps[at] = Step::Any(Box::new(Branches { by_octet: [0; 256], empty: 0, steps }));
     }
 
@@ -378,7 +382,7 @@ impl<'a> Attempt<'a> {
                     let first = left.trailing_zeros();
                     left &= left.wrapping_sub(1);
                     while left != 0 {
-                        let last = 63 - left.leading_zeros();
+                        let last = left.ilog2();
                         left &= !(1 << last);
                         self.later.push(Later::Step(branches.steps[last as usize], at));
                     }

@@ -51,7 +51,9 @@ impl Set {
 
     fn of(ranges: &[(u8, u8)]) -> Self {
         let mut set = Self::default();
-        ranges.iter().for_each(|(first, last)| (*first..=*last).for_each(|it| set.add(it)));
+        for (first, last) in ranges {
+            (*first..=*last).for_each(|it| set.add(it));
+        }
         set
     }
 
