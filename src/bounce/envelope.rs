@@ -91,8 +91,12 @@ pub(super) fn automatic(headers: &Headers) -> Vec<String> {
 
 /// One line without control characters, at most 1,000 characters.
 pub(super) fn one_line(text: &str) -> String {
-    let plain = text.len() <= 1000 && text.bytes().all(|b| matches!(b, b' '..=b'~'));
-    if plain && !text.starts_with(' ') && !text.ends_with(' ') && !text.as_bytes().windows(2).any(|it| it == b"  ") {
+    let mut after_blank = true;
+    let plain = text.bytes().all(|b| {
+        let twice = std::mem::replace(&mut after_blank, b == b' ') && b == b' ';
+        matches!(b, b' '..=b'~') && !twice
+    });
+    if plain && text.len() <= 1000 && (text.is_empty() || !after_blank) {
         return text.to_owned(); // as nearly every field is
     }
     text.split(|c: char| c.is_whitespace() || c.is_control())

@@ -75,6 +75,11 @@ pub fn read(mail: &Mail) -> Option<TextReading> {
     FORMATS.read(mail)
 }
 
+/// Reads the formats of the catalogue now rather than with the first message.
+pub fn load() {
+    LazyLock::force(&FORMATS);
+}
+
 /// The system that a format's words are those of, as the phrases name it.
 #[must_use]
 pub fn system(format: &str) -> Option<&'static str> {

@@ -1,14 +1,16 @@
 //! One pattern, made quick to build and quick to refuse: most lines are no match of most patterns.
 //!
 //! The tree becomes a list of steps. They are tried in the order of preference, and what a step
-//! was tried at in vain is remembered, so that a search costs at most the number of steps times
-//! the length of the text. Before that, a text is refused that lacks an octet of which every match
+//! was tried at in vain is remembered once a search grows long, so that it costs at most the number
+//! of steps times the length of the text. Before that, a text is refused that lacks an octet of which every match
 //! has one, and an octet is passed over with which no match begins.
 
 use std::borrow::Cow;
 
 use super::syntax::{Node, Set, parse};
 
+/// Choices in one search that are not remembered, which costs more than to make a few of them twice.
+const UNREMEMBERED: usize = 1000;
 /// A group that was not caught.
 const NOWHERE: usize = usize::MAX;
 
@@ -45,8 +47,10 @@ pub(super) struct Pattern {
     groups: Vec<String>,
     /// What every match begins with, in lower case; most patterns have something.
     prefix: Vec<u8>,
-    /// Octets with which a match begins; `None` if it may be empty.
+    /// Octets with which a match begins where the text does; `None` if it may be empty.
     first: Option<Set>,
+    /// The same within the text, where nothing begins with `^`.
+    first_within: Option<Set>,
     /// It begins where the text does.
     anchored: bool,
     /// Octets that every match has.
@@ -98,6 +102,7 @@ impl Pattern {
             groups: Vec::new(),
             prefix: Vec::new(),
             first: None,
+            first_within: None,
             anchored: false,
             needs: node.needs(),
         };
@@ -106,8 +111,9 @@ impl Pattern {
         for at in 0..this.steps.len() {
             this.fill_branches(at);
         }
-        let (first, may_be_empty) = this.begins(0);
-        this.first = (!may_be_empty).then_some(first);
+        let first = |(first, may_be_empty): (Set, bool)| (!may_be_empty).then_some(first);
+        this.first = first(this.begins(0, true));
+        this.first_within = first(this.begins(0, false));
         let octet = |it: &Step| if let Step::Octet(it) = it { Some(*it) } else { None };
         this.prefix = this.steps.iter().map_while(octet).collect();
         this.anchored = matches!(this.steps.first(), Some(Step::Start));
@@ -192,7 +198,7 @@ impl Pattern {
 
     fn fill_branches(&mut self, at: usize) {
         let Some(Step::Any(branches)) = self.steps.get(at) else { return };
-        let begins: Vec<(Set, bool)> = branches.steps.iter().map(|it| self.begins(*it)).collect();
+        let begins: Vec<(Set, bool)> = branches.steps.iter().map(|it| self.begins(*it, true)).collect();
         let Some(Step::Any(branches)) = self.steps.get_mut(at) else { return };
         for (number, (set, may_be_empty)) in begins.into_iter().enumerate() {
             let bit = 1 << number;
@@ -204,8 +210,9 @@ impl Pattern {
         }
     }
 
-    /// With which octets what is left from a step on can begin, and whether it may be empty.
-    fn begins(&self, step: usize) -> (Set, bool) {
+    /// With which octets what is left from a step on can begin, and whether it may be empty, where
+    /// the text begins or else within it.
+    fn begins(&self, step: usize, at_start: bool) -> (Set, bool) {
         let (mut set, mut may_be_empty) = (Set::default(), false);
         let mut seen = vec![false; self.steps.len()];
         let mut left = vec![step];
@@ -219,6 +226,7 @@ impl Pattern {
                     set.add(it.to_ascii_uppercase());
                 }
                 Step::Set(it) => set.join(it),
+                Step::Start if !at_start => {}
                 Step::Start | Step::End | Step::WordEdge | Step::Save(_) => left.push(at + 1),
                 Step::Go(to) => left.push(*to),
                 Step::Either(first, second) => left.extend([first, second]),
@@ -284,10 +292,11 @@ impl Pattern {
             let found = memchr::memchr2_iter(*first, first.to_ascii_uppercase(), rest).find(begins);
             return found.map(|it| from + it);
         }
-        match &self.first {
-            Some(first) => rest.iter().position(|it| first.has(*it)).map(|it| from + it),
-            None => Some(from),
-        }
+        let can_begin = |at: &usize| {
+            let first = if *at == 0 { &self.first } else { &self.first_within };
+            first.as_ref().is_none_or(|first| text.get(*at).is_some_and(|it| first.has(*it)))
+        };
+        (from..=text.len()).find(can_begin)
     }
 }
 
@@ -298,6 +307,8 @@ struct Attempt<'a> {
     slots: Vec<usize>,
     /// What is left to be tried, the next last.
     later: Vec<Later>,
+    /// How much may still be tried before anything is remembered: nearly always enough.
+    unremembered: usize,
     /// Where the search began.
     base: usize,
     /// For each place from there on, as far as it was reached: a bit for each step that was tried.
@@ -312,11 +323,15 @@ enum Later {
 impl<'a> Attempt<'a> {
     fn new(pattern: &'a Pattern, text: &'a [u8], base: usize) -> Self {
         let slots = vec![NOWHERE; 2 * pattern.groups.len()];
-        Self { pattern, text, slots, later: Vec::new(), base, tried: Vec::new() }
+        Self { pattern, text, slots, later: Vec::new(), unremembered: UNREMEMBERED, base, tried: Vec::new() }
     }
 
     /// Whether a step is tried at this place the first time.
     fn is_new(&mut self, step: usize, at: usize) -> bool {
+        if self.unremembered > 0 {
+            self.unremembered -= 1;
+            return true;
+        }
         let words = self.pattern.steps.len() / 64 + 1;
         let index = (at - self.base) * words + step / 64;
         if index >= self.tried.len() {

@@ -39,13 +39,22 @@ impl Knowledge {
     /// What ships with the program, and what one message is. The rules are read beside the
     /// message: for a single one either takes as long as the other.
     pub fn embedded_and(bytes: &[u8]) -> Result<(Self, Recognition), Failure> {
-        let (knowledge, recognition) = std::thread::scope(|scope| {
+        Self::embedded_beside(|| recognise(bytes))
+    }
+
+    /// What ships with the program, the formats of bounces too, which are else read at the first message.
+    pub fn embedded_with_formats() -> Result<Self, Failure> {
+        Self::embedded_beside(bounce::text::load).map(|(knowledge, ())| knowledge)
+    }
+
+    fn embedded_beside<T>(work: impl FnOnce() -> T) -> Result<(Self, T), Failure> {
+        let (knowledge, done) = std::thread::scope(|scope| {
             let knowledge = scope.spawn(Self::embedded);
-            let recognition = recognise(bytes);
-            (knowledge.join(), recognition)
+            let done = work();
+            (knowledge.join(), done)
         });
         let knowledge = knowledge.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok((knowledge, recognition))
+        Ok((knowledge, done))
     }
 
     /// What a message is. A fault of ours in reading one message is that message's, not the run's.
