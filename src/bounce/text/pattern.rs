@@ -414,3 +414,81 @@ impl<'a> Attempt<'a> {
         self.text.get(at).is_some_and(|it| it.is_ascii_alphanumeric() || *it == b'_')
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use regex::bytes::RegexBuilder;
+
+    use super::*;
+
+    /// What a pattern finds, and what the crate `regex` does: place and groups of each match.
+    fn agrees(pattern: &str, text: &str) -> bool {
+        let ours = Pattern::new(pattern).unwrap();
+        let regex = RegexBuilder::new(pattern).unicode(false).case_insensitive(true).build().unwrap();
+        let names: Vec<&str> = regex.capture_names().flatten().collect();
+        let theirs: Vec<_> = regex
+            .captures_iter(text.as_bytes())
+            .map(|it| {
+                let group = |name: &&str| Some(String::from_utf8_lossy(it.name(name)?.as_bytes()).into_owned());
+                (it.get(0).unwrap().range(), names.iter().map(group).collect::<Vec<_>>())
+            })
+            .collect();
+        let found: Vec<_> = ours
+            .find_all(text)
+            .map(|it| {
+                let group = |name: &&str| it.group(name).map(std::borrow::Cow::into_owned);
+                (it.start..it.end, names.iter().map(group).collect::<Vec<_>>())
+            })
+            .collect();
+        let asked = ours.is_match(text.into()) == regex.is_match(text.as_bytes());
+        found == theirs && asked
+    }
+
+    #[test]
+    fn patterns_mean_what_they_mean_to_the_crate_regex() {
+        let patterns = [
+            "because:\\s*(?P<reason>.*)$",
+            "^(?P<reason>.*(?:host \\S+ ?\\[|said:).*[45]\\d\\d.*)$",
+            "(?:收\\s*件\\s*人|to)\\s*:?\\s*<?(?P<a>[^<>@ ]+@[a-z0-9.-]+)",
+            "\\b(?:a|ab|abc)(?P<x>c?d{2,3}?)",
+            "responded with|^(?P<host>[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?) said",
+            "(?P<a>x+?)(?P<b>x*)$",
+            "(?:na|nan|anna)+[^a-m\\s]",
+            "\\x27(?P<q>[^\\x27]*)\\x27",
+            "^-{5,}|\\W{3,7}é?$",
+        ];
+        let texts = [
+            "",
+            "Because: no such USER",
+            "xbecause:",
+            "host mx.example.org [192.0.2.1] said: 550 no",
+            "收 件人： <wang@example.org>, to li@example.org",
+            "abcdd abcddd abd acddd zab",
+            "mx.example.org said responded WITH",
+            "xxxx",
+            "bananannax nan0",
+            "a 'b' ''c'",
+            "------ ... é",
+        ];
+        for pattern in patterns {
+            for text in texts {
+                assert!(agrees(pattern, text), "`{pattern}` in `{text}`");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        for pattern in ["(", "a)", "[a", "(?i)a", "*a", "a{2", "\\p{L}", "[[:alpha:]]", "[é]", "\\"] {
+            assert!(Pattern::new(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    /// Where trying everything would take for ever, what failed is remembered.
+    #[test]
+    fn a_search_is_bounded_by_the_length_of_the_text() {
+        let pattern = Pattern::new("(?:a*)*(?:a|aa)+.*a.*b$").unwrap();
+        assert!(!pattern.is_match("a".repeat(4096).as_str().into()));
+        assert!(pattern.is_match(format!("{}b", "a".repeat(4096)).as_str().into()));
+    }
+}

@@ -203,15 +203,17 @@ impl Spoken<'_> {
         // NetEase writes `&nbsp;` into plain text.
         let reason = resolve_entities(&found.reason.unwrap_or_default());
         let reason = lines::fold(&reason).into_owned();
-        let remote_mta = self.remote_mta(&reason).or_else(|| self.remote_mta(&found.context)).or(found.host);
+        // What was searched once in vain need not be again.
+        let context = if found.context == reason { "" } else { found.context.as_str() };
+        let remote_mta = self.remote_mta(&reason).or_else(|| self.remote_mta(context)).or(found.host);
         let action = self.action();
         let expired = self.formats.marks.says(Sign::Expired, &format!("{reason}\n{}", found.context));
         Some(TextRecipient {
             address,
             original: alias,
             action,
-            status: codes::status(&reason).or_else(|| codes::status(&found.context)),
-            reply_code: codes::reply_code(&reason).or_else(|| codes::reply_code(&found.context)),
+            status: codes::status(&reason).or_else(|| codes::status(context)),
+            reply_code: codes::reply_code(&reason).or_else(|| codes::reply_code(context)),
             diagnostic: (!reason.is_empty()).then_some(reason),
             remote_mta: remote_mta.map(|it| host(&it)).filter(|it| !it.is_empty()),
             expired: action == Action::Failed && expired,
