@@ -10,6 +10,8 @@ use serde::Deserialize;
 
 use super::text::squeeze_words;
 
+/// A noun and the names after it are no longer than this, in octets.
+const LOOKED_AT: usize = 512;
 /// As many words as the longest noun has.
 const WORDS: usize = 6;
 /// As many characters as the longest noun has that is written without blanks.
@@ -57,18 +59,21 @@ impl Noun {
 
     /// Where the noun begins that ends the words before a predicate, if it is of this sort.
     pub(super) fn ending(self, before: &str) -> Option<usize> {
-        let mut rest = bare(before);
+        let skipped = before.floor_char_boundary(before.len().saturating_sub(LOOKED_AT));
+        let mut rest = bare(before.get(skipped..)?);
         let mut named = None;
         for _ in 0..NAMES {
             let start = rest.rfind(|c: char| c.is_whitespace() || "<([=".contains(c)).map_or(0, |at| at + 1);
             let word = rest.get(start..)?;
-            let Some(sort) = sort_of_name(word) else { break };
-            named = named.or(sort.map(|it| (it, start)));
+            if !is_name(word) {
+                break;
+            }
+            named = named.or(sort_of_name(word).map(|it| (it, start)));
             rest = bare(rest.get(..start)?);
         }
         let found = noun_at_end(rest)
             .or(named.map(|(noun, start)| if says_from(rest) { (Noun::Sender, start) } else { (noun, start) }));
-        found.filter(|(noun, _)| *noun == self).map(|(_, start)| start)
+        found.filter(|(noun, _)| *noun == self).map(|(_, start)| skipped + start)
     }
 }
 
@@ -77,16 +82,14 @@ fn says_from(words: &str) -> bool {
     words.split_whitespace().next_back().is_some_and(|it| it.eq_ignore_ascii_case("from"))
 }
 
-/// What a name is by itself, `Some(None)` for a host name: it may be any side's; `None` for what is no name.
-fn sort_of_name(word: &str) -> Option<Option<Noun>> {
-    if word.contains('@') {
-        Some(Some(Noun::Recipient))
-    } else if word.parse::<IpAddr>().is_ok() {
-        Some(Some(Noun::Client))
-    } else {
-        let host = word.contains('.') && word.contains(|c: char| c.is_alphabetic());
-        host.then_some(None)
-    }
+/// Whether a word is an address, an IP literal or a host name.
+fn is_name(word: &str) -> bool {
+    sort_of_name(word).is_some() || word.contains('.') && word.contains(|c: char| c.is_alphabetic())
+}
+
+/// What a name is by itself; a host name may be any side's.
+fn sort_of_name(word: &str) -> Option<Noun> {
+    if word.contains('@') { Some(Noun::Recipient) } else { word.parse::<IpAddr>().ok().map(|_| Noun::Client) }
 }
 
 /// The longest noun that the words end with, and where it begins.

@@ -151,8 +151,9 @@ fn the_same_words_and_codes_mean_different_things_at_different_systems() {
     assert_eq!(cause("550 5.4.1"), "connection_timeout");
     assert_eq!(cause_at("microsoft", "550 5.1.10"), "user_unknown");
     assert_eq!(cause("550 5.1.10"), "null_mx");
-    assert_eq!(cause_at("163", "554 HL:IPB"), "blocklisted");
-    assert_eq!(cause("554 HL:IPB"), "undetermined");
+    assert_eq!(cause("554 HL:IPB"), "blocklisted", "nobody but NetEase says so");
+    assert_eq!(cause_at("godaddy", "554 IB111"), "blocklisted");
+    assert_eq!(cause("554 IB111"), "undetermined");
     assert_eq!(cause_at("a system nobody knows", "550 user unknown"), "user_unknown");
 }
 
@@ -335,4 +336,30 @@ fn sentences_that_introduce_a_reason_are_none() {
     ] {
         assert_eq!(said(text).confidence, Confidence::Guess, "{text}: {}", said(text).rule);
     }
+}
+
+/// `tests/replies.tsv`: the cause of each reply was written down before the program was asked.
+#[test]
+fn replies_keep_their_cause_bare_and_as_a_bounce_quotes_them() {
+    let table = include_str!("../../tests/replies.tsv");
+    let quoted = ["host mx.example.org[192.0.2.25] said: {} (in reply to RCPT TO command)", "smtp;{}"];
+    let mut wrong = Vec::new();
+    for line in table.lines().filter(|it| !it.starts_with('#')) {
+        let mut fields = line.splitn(3, '\t');
+        let (Some(cause), Some(system), Some(reply)) = (fields.next(), fields.next(), fields.next()) else {
+            panic!("three fields: {line}");
+        };
+        let system = Some(system).filter(|it| !it.is_empty());
+        let said = catalogue().diagnose_text(reply, system, Home::MainlandChina);
+        if said.cause.as_str() != cause {
+            wrong.push(format!("{reply}: {} by {}, not {cause}", said.cause.as_str(), said.rule));
+        }
+        for dress in quoted {
+            let said = catalogue().diagnose_text(&dress.replace("{}", reply), system, Home::MainlandChina);
+            if said.cause.as_str() != cause && said.confidence > Confidence::Guess {
+                wrong.push(format!("{dress}, {reply}: {} by {}, not {cause}", said.cause.as_str(), said.rule));
+            }
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
 }
