@@ -244,7 +244,7 @@ fn with_plain_header(text: &str) -> String {
         let Some((label, value)) = plain.split_once([':', '：']).filter(|(label, _)| label.len() <= 24) else { break };
         let label = label.trim_matches(['*', ' ', '\u{3000}', '\u{a0}']);
         let field = LABELS.iter().find(|(it, _)| *it == label).map_or(label, |(_, it)| *it);
-        source.push_str(&format!("{field}: {}\n", value.trim_matches(['*', ' ', '\u{a0}'])));
+        source.extend([field, ": ", value.trim_matches(['*', ' ', '\u{a0}']), "\n"]);
         rest = after;
     }
     source + "\n" + rest
@@ -255,8 +255,7 @@ pub(super) fn may_quote(mail: &Mail, because: WhyNot) -> bool {
     if because != WhyNot::OrdinaryMail {
         return false;
     }
-    let text = mail.text();
-    let head = text.get(..text.floor_char_boundary(32 * 1024)).unwrap_or(text).to_lowercase();
+    let attached = mail.parts().iter().skip(1).filter(|it| it.is_text() && it.is_attachment()).take(8).map(Part::text);
     let words = [
         "mailer-daemon",
         "postmaster",
@@ -271,5 +270,8 @@ pub(super) fn may_quote(mail: &Mail, because: WhyNot) -> bool {
         "554 ",
         "5.1.1",
     ];
-    words.iter().any(|it| head.contains(it))
+    std::iter::once(mail.text()).chain(attached).any(|text| {
+        let head = text.get(..text.floor_char_boundary(32 * 1024)).unwrap_or(text).to_lowercase();
+        words.iter().any(|it| head.contains(it))
+    })
 }

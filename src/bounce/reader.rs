@@ -95,10 +95,8 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     }
     let robot = why_not::robot(mail);
     let titled = text::is_bounce_subject(mail.header("subject").unwrap_or_default());
-    let otherwise = robot.unwrap_or(match titled && why_not::is_lure(mail) {
-        true => WhyNot::FakeBounce,
-        false => WhyNot::OrdinaryMail,
-    });
+    let lure = titled && why_not::is_lure(mail);
+    let otherwise = robot.unwrap_or(if lure { WhyNot::FakeBounce } else { WhyNot::OrdinaryMail });
     let Some(reading) = reading else { return no(otherwise, envelope) };
     let guessed = reading.provenance == Provenance::Guess;
     if guessed
@@ -107,7 +105,14 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     {
         return no(robot, envelope);
     }
-    if guessed && why_not::is_fake(mail) || is_baseless(mail, &reading) && why_not::has_links(mail) {
+    let returned = reading.original_at.is_some() || original::part(mail).is_some();
+    if guessed && !returned && reading.format != "general" && why_not::is_of_a_person(mail) {
+        return no(otherwise, envelope);
+    }
+    if guessed && !returned && is_lure_without_words(mail, &reading)
+        || guessed && why_not::is_fake(mail)
+        || is_baseless(mail, &reading) && why_not::has_links(mail)
+    {
         return no(WhyNot::FakeBounce, envelope);
     }
     if guessed && is_baseless(mail, &reading) {
@@ -126,6 +131,15 @@ fn names_nobody_but_fails(mail: &Mail) -> bool {
         && text::tells_failure(mail.text())
         && !text::is_warning_subject(mail)
         && !why_not::has_links(mail)
+}
+
+/// A daemon's name, a link, and no word of any server.
+fn is_lure_without_words(mail: &Mail, reading: &TextReading) -> bool {
+    let quiet = |it: &TextRecipient| it.reply_code.is_none() && it.status.is_none();
+    !why_not::is_daemon_name(mail.header("from").unwrap_or_default().rsplit('<').next().unwrap_or_default())
+        && reading.recipients.iter().all(quiet)
+        && mail.header("return-path").is_none_or(|it| it.trim() != "<>")
+        && why_not::is_lure(mail)
 }
 
 /// Nobody failed but the reader of the message himself, no server said anything, and nothing came

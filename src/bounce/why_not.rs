@@ -158,13 +158,14 @@ pub(super) fn is_plain_robot(mail: &Mail, robot: WhyNot) -> bool {
     }
 }
 
-/// Whether the message went to an address at which a list takes bounces and nothing else (Mailman,
-/// ezmlm, majordomo): then the list's fields in it are the original's.
+/// Whether the message went to an address at which a list takes bounces (Mailman, its second version
+/// at `-admin`, ezmlm, majordomo): then the list's fields in it are the original's.
 fn to_bounces(mail: &Mail) -> bool {
     let addressed = mail.header("to").map(addresses).unwrap_or_default();
     addressed.iter().any(|(_, it)| {
         let local = it.local().to_ascii_lowercase();
-        local.starts_with("owner-") || local.split(['+', '=']).next().is_some_and(|it| it.ends_with("-bounces"))
+        local.starts_with("owner-")
+            || local.split(['+', '=']).next().is_some_and(|it| it.ends_with("-bounces") || it.ends_with("-admin"))
     })
 }
 
@@ -217,7 +218,26 @@ pub(super) fn is_nobodys_name(local: &str) -> bool {
 /// Local parts that programs write as, compared without punctuation.
 pub(super) fn is_robots_name(local: &str) -> bool {
     let squeezed: String = local.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
-    let names = ["postmaster", "noreply", "donotreply", "gateway", "daemon", "antivirus", "inetgw", "notification"];
+    let names = [
+        "postmaster",
+        "noreply",
+        "donotreply",
+        "gateway",
+        "daemon",
+        "virus",
+        "inetgw",
+        "notification",
+        "notify",
+        "notice",
+        "alert",
+        "filter",
+        "firewall",
+        "smtp",
+        "mailer",
+        "mailrouter",
+        "mailgw",
+        "system",
+    ];
     squeezed == "ndr"
         || squeezed == "mmdf"
         || squeezed.ends_with("admin")
@@ -263,10 +283,19 @@ pub(super) fn is_lure(mail: &Mail) -> bool {
         "退信",
         "邮件管理",
         "系統",
+        "管理员",
+        "管理中心",
+        "microsoft outlook",
         "郵件管理",
     ];
     let name = name.to_lowercase();
     dressed.iter().any(|it| name.contains(it)) && has_links(mail)
+}
+
+/// Whether the sender bears no name of a program's, and the reverse-path is not null.
+pub(super) fn is_of_a_person(mail: &Mail) -> bool {
+    let author = addresses(mail.header("from").unwrap_or_default()).into_iter().next();
+    !is_daemon(mail) && author.is_some_and(|(_, it)| !is_robots_name(it.local()))
 }
 
 /// Whether the text has links to follow.

@@ -306,7 +306,7 @@ fn a_forward_of_a_forward_is_that_of_the_last_who_forwarded() {
 fn a_transcripts_commands_are_no_quotation() {
     let source = "From: Li <li@corp.example.cn>\nSubject: what is this\n\nI got:\n\nThis is a delivery status notification from c.example.org,\nrunning the Courier mail server, version 0.78.2.\n\nUNDELIVERABLE MAIL\n\nYour message to the following recipients cannot be delivered:\n\n<w@x.example>:\n    mx.x.example [192.0.2.4]:\n>>> RCPT TO:<w@x.example>\n<<< 550 User unknown.\n";
     let quoted = no_bounce(source).quoted.expect("read");
-    assert_eq!(quoted.recipients[0].reply_code.map(|it| it.get()), Some(550));
+    assert_eq!(quoted.recipients[0].reply_code.map(crate::mail::ReplyCode::get), Some(550));
 }
 
 #[test]

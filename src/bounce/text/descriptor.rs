@@ -20,6 +20,9 @@ pub(super) struct Descriptor {
     /// Where the facts come from; required, and for readers of the catalogue alone.
     #[cfg_attr(not(test), expect(dead_code, reason = "asked for by the strict reading, read by a test"))]
     pub(super) source: String,
+    /// People write such words too: what is read is a guess, and from a person it is none.
+    #[serde(default)]
+    pub(super) loose: bool,
     /// Any one of them suffices.
     pub(super) fingerprint: Vec<Fingerprint>,
     #[serde(default)]

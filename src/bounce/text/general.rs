@@ -112,18 +112,18 @@ fn certainty(lines: &[Line], seen: &Seen, fields: Fields<'_>) -> Option<Certaint
 }
 
 /// The reverse-path is the author's own address, as in what people write, or the author's name is
-/// none that programs write as, or it is, but the subject tells of no failure.
+/// none that programs write as, or it is, but neither subject nor a null path tell of a failure.
 fn may_be_a_person(seen: &Seen, fields: Fields<'_>) -> bool {
+    let daemon = seen.first(Sign::Daemon).is_some();
     if seen.first(Sign::Subject).or(seen.first(Sign::DelayedSubject)).is_none() {
-        return true;
+        return !(daemon && null_path(fields));
     }
     let Some(author) = addresses(fields.from).into_iter().next().and_then(|(it, _)| Mailbox::parse(&it)) else {
         return false;
     };
     let path = fields.headers.first("Return-Path").map(addresses).unwrap_or_default();
     let path = path.into_iter().next().and_then(|(it, _)| Mailbox::parse(&it));
-    path.is_some_and(|it| it.same_mailbox(&author))
-        || seen.first(Sign::Daemon).is_none() && !why_not::is_robots_name(author.local())
+    path.is_some_and(|it| it.same_mailbox(&author)) || !daemon && !why_not::is_robots_name(author.local())
 }
 
 /// A null reverse-path (RFC 5321 §4.5.5), or no author at all, which is as much.

@@ -157,7 +157,8 @@ impl Formats {
                 with_link(&mut found, linked);
             }
             if !found.is_empty() {
-                return Some(Reading { particulars, ..reading(Some(format), Provenance::Text, found) });
+                let provenance = if format.descriptor.loose { Provenance::Guess } else { Provenance::Text };
+                return Some(Reading { particulars, ..reading(Some(format), provenance, found) });
             }
         }
         let mut named = general::failed_recipients_field(&text.lines, text.fields);
