@@ -183,7 +183,10 @@ fn a_domain_that_surely_exists_is_our_own_matter() {
 #[test]
 fn forgery_and_missing_encryption_are_told_only_by_words_that_say_so() {
     let text = |cause: &str, words: &str| {
-        let it = of(cause, |it| it.report.diagnostic = Some(words.to_owned()));
+        let it = of(cause, |it| {
+            it.report.diagnostic = Some(words.to_owned());
+            words.clone_into(&mut it.diagnosis.matched);
+        });
         explain(&it, "zh-CN", Audience::Author).text
     };
     assert!(!text("sender_invalid", "553 Invalid sender").contains("冒用"));
