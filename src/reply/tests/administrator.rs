@@ -19,6 +19,9 @@ fn the_spf_line_to_publish_keeps_what_is_there() {
     it.observations = vec![spf(Answer::Found(vec!["v=spf1 ip4:203.0.113.5 include:spf.example -all".to_owned()]))];
     let text = explain(&it, "zh-CN", Audience::Administrator).text;
     assert!(text.contains("把值改成 v=spf1 ip4:203.0.113.5 include:spf.example ip4:203.0.113.8 -all"), "{text}");
+    it.observations = vec![spf(Answer::Found(vec!["v=spf1 ip4:203.0.113.8 -all".to_owned()]))];
+    let text = explain(&it, "zh-CN", Audience::Administrator).text;
+    assert!(text.contains("里面已经有 ip4:203.0.113.8，不用改") && !text.contains("不在 SPF 记录里"), "{text}");
     it.observations = vec![spf(Answer::Unavailable("timed out".to_owned()))];
     let text = explain(&it, "zh-CN", Audience::Administrator).text;
     assert!(text.contains("all 前面加上 ip4:203.0.113.8"), "an unseen record must not be replaced: {text}");
