@@ -287,7 +287,7 @@ async fn fetch(
 ) -> Result<Option<impl Future<Output = (Found, Result<Handled, Failed>)> + Send + 'static>, source::Error> {
     let Some(message) = mailbox.fetch(found).await? else { return Ok(None) };
     let (engine, found) = (Arc::clone(engine), found.clone());
-    Ok(Some(async move { (found, contained(async move { engine.handle(message).await }).await) }))
+    Ok(Some(async move { (found, contained(Box::pin(async move { engine.handle(message).await })).await) }))
 }
 
 /// Works in a task of its own: a panic ends the message, not the daemon.

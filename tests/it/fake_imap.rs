@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::peer::{Peer, Scripted};
+use crate::peer::{self, Peer, Scripted};
 
 /// What a rule says instead of the usual answer; `{tag}` stands for the command's tag.
 #[derive(Clone, Debug)]
@@ -182,13 +182,13 @@ fn converse(peer: &mut Peer, state: &Mutex<State>) -> Option<()> {
             Some(Say::Slowly(pause, bytes)) => {
                 let bytes = fill(&bytes);
                 bytes.chunks(bytes.len().div_ceil(8)).all(|piece| {
-                    peer.pause(pause);
+                    peer::pause(pause);
                     peer.send(piece)
                 })
             }
             Some(Say::Endlessly(pause, bytes)) => {
                 while peer.send(fill(&bytes)) {
-                    peer.pause(pause);
+                    peer::pause(pause);
                 }
                 return None;
             }

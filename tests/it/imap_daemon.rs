@@ -132,7 +132,9 @@ fn a_server_that_gives_nothing_at_all_sets_no_message_aside() {
         let mut office = Office::new();
         let server = FakeImap::start("IDLE UIDPLUS AUTH=PLAIN SASL-IR");
         let letters = [7, 8].map(|uid| put(&server, uid, &format!("uid{uid}")));
-        [7, 8].into_iter().for_each(|uid| refuse(&server, uid, Say::text(answer)));
+        for uid in [7, 8] {
+            refuse(&server, uid, Say::text(answer));
+        }
         office.watch(0, &server);
         let mut daemon = Daemon::start(&office.config);
         for round in 1..=4 {

@@ -38,16 +38,16 @@ impl Peer {
         self.lines.read_exact(&mut bytes).ok().map(|()| bytes)
     }
 
-    /// Takes its time.
-    pub(crate) fn pause(&self, pause: Duration) {
-        let (_never, paced) = mpsc::channel::<()>();
-        let _ = paced.recv_timeout(pause);
-    }
-
     /// Says nothing until the client goes.
     pub(crate) fn silence(&mut self) {
         while self.line().is_some() {}
     }
+}
+
+/// Takes its time.
+pub(crate) fn pause(pause: Duration) {
+    let (_never, paced) = mpsc::channel::<()>();
+    let _ = paced.recv_timeout(pause);
 }
 
 /// A running server; it takes connections until the test process ends.
