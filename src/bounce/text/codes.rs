@@ -2,7 +2,9 @@
 //!
 //! A diagnostic is made one line here, replies of several lines joined (RFC 5321 §4.2.1).
 
-use crate::mail::{EnhancedStatusCode, ReplyCode};
+use std::borrow::Cow;
+
+use crate::mail::{EnhancedStatusCode, ReplyCode, charset::decode};
 
 /// A diagnostic is never longer, in octets.
 const DIAGNOSTIC_LIMIT: usize = 4 * 1024;
@@ -77,12 +79,23 @@ fn status_at(text: &str, at: usize, goes_on: fn(char) -> bool) -> Option<&str> {
 
 /// A reply code where a reply may begin: at the start of a line, or after a word or mark that introduces it.
 fn lone_reply(text: &str) -> Option<&str> {
-    const WORDS: [&str; 9] =
-        ["said", "returned", "response", "error", "code", "failure", "replied", "answered", "rejected"];
+    const WORDS: [&str; 11] = [
+        "said",
+        "returned",
+        "response",
+        "error",
+        "code",
+        "failure",
+        "replied",
+        "answered",
+        "rejected",
+        "MAIL+RCPT",
+        "DATA closing",
+    ];
     const MARKS: [&str; 13] = [":", ";", "(", "[", "=", "]", "|", ">>>", "<<<", "<--", "返回", "应答", "响应"];
     replies(text).find_map(|(at, rest)| {
         let ends = match rest.as_bytes() {
-            [] | [b' ' | b'-' | b'.' | b',' | b':' | b';' | b')' | b'#' | b'<' | b']', ..] => true,
+            [] | [b'\n' | b'\r' | b' ' | b'-' | b'.' | b',' | b':' | b';' | b')' | b'#' | b'<' | b']', ..] => true,
             [first, second, ..] => first.is_ascii_alphabetic() && second.is_ascii_alphabetic(),
             [_] => false,
         };
@@ -113,6 +126,11 @@ fn replies(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 fn is_blank(c: char) -> bool {
     matches!(c, '\t'..='\r' | ' ')
+}
+
+/// Whether it begins as a reply of several lines does (`550-…`).
+pub fn goes_on(text: &str) -> bool {
+    text.as_bytes().get(3) == Some(&b'-') && text.bytes().take(3).all(|b| b.is_ascii_digit())
 }
 
 /// Joins lines to one: blanks collapsed, and the codes that each line of a long reply repeats
@@ -165,6 +183,29 @@ fn repeats<'w>(code: &str, status: Option<&str>, word: &'w str, after: &[&str]) 
     }
 }
 
+/// The words behind Exim's escapes: it prints octets beyond ASCII as `\\347\\224\\250`, so a Chinese
+/// reply arrives as digits. What decodes to nothing readable stays as it came.
+pub fn unescaped(text: &str) -> Cow<'_, str> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let octet = (*first == b'\\').then(|| after.first_chunk().and_then(octal)).flatten();
+        bytes.push(octet.unwrap_or(*first));
+        rest = after.get(if octet.is_some() { 3 } else { 0 }..).unwrap_or_default();
+    }
+    if bytes.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    let decoded = decode(&bytes, None);
+    if decoded.contains('\u{fffd}') { Cow::Borrowed(text) } else { Cow::Owned(decoded) }
+}
+
+/// An octet beyond ASCII in octal.
+fn octal(digits: &[u8; 3]) -> Option<u8> {
+    let digits = std::str::from_utf8(digits).ok().filter(|it| it.bytes().all(|it| it.is_ascii_digit()))?;
+    u8::from_str_radix(digits, 8).ok().filter(|it| !it.is_ascii())
+}
+
 fn is_status(word: &str) -> bool {
     word.parse::<EnhancedStatusCode>().is_ok()
 }
@@ -206,6 +247,13 @@ mod tests {
             assert_eq!(reply_code(text).map(ReplyCode::get), code, "{text}");
             assert_eq!(status(text).map(|it| it.to_string()).as_deref(), enhanced, "{text}");
         }
+    }
+
+    #[test]
+    fn octets_in_octal_are_read() {
+        assert_eq!(unescaped(r"550 \347\224\250\346\210\267 C:\101\500"), r"550 用户 C:\101\500");
+        assert_eq!(unescaped(r"550 \323\303\273\247\262\273\264\346\324\332"), "550 用户不存在");
+        assert_eq!(unescaped(r"550 \x \12"), r"550 \x \12");
     }
 
     #[test]

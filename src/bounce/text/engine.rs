@@ -4,7 +4,7 @@
 //! or below the recipient, those before a transcript's, those before what stands on top.
 
 use super::{
-    codes::one_line,
+    codes::{goes_on, one_line},
     descriptor::{Format, Patterns, Read, Until},
     lines::Line,
     pattern::{Caught, Sought},
@@ -326,8 +326,16 @@ impl<'p> Reader<'p> {
             (rest.split(|c: char| !c.is_alphabetic()).filter(|it| it.len() > 1).count() >= 3)
                 .then(|| entry.line.clone())
         };
-        let said = labelled.or(below).or(reply).or_else(|| top.map(str::to_owned)).or_else(own_line);
-        let reason = said.map(|it| self.clean(&it)).filter(|it| !it.is_empty());
+        let whole = reply.clone();
+        // Sendmail's `(reason: )` says nothing, so the next source is asked.
+        let said = [labelled, below, reply, top.map(str::to_owned)].into_iter().flatten();
+        let reason = said.map(|it| self.clean(&it)).find(|it| !it.is_empty());
+        let reason = reason.or_else(|| own_line().map(|it| self.clean(&it)).filter(|it| !it.is_empty()));
+        // Sendmail gives the first line of a long reply as the reason; the transcript has all of it.
+        let reason = match (reason, whole) {
+            (Some(first), Some(whole)) if goes_on(&first) && whole.starts_with(&first) => Some(whole),
+            (reason, _) => reason,
+        };
         Found { address: entry.address.clone(), alias, reason, context, host }
     }
 

@@ -51,6 +51,13 @@ fn flush(found: &mut Transcript, addressed: Option<&str>, reply: &mut Vec<&str>)
 
 /// `550 5.1.1 <a@b>... reason`, the program's summing up; a server's own words came before it.
 fn own_line(found: &mut Transcript, text: &str) {
+    if let Some((named, why)) = text.split_once("... Deferred: ")
+        && let Some(address) = address(named)
+    {
+        let said = found.general.clone().unwrap_or_else(|| why.to_owned());
+        found.replies.push((address, said));
+        return;
+    }
     if !text.starts_with(['4', '5']) || codes::reply_code(text).is_none() {
         return;
     }
@@ -82,5 +89,7 @@ mod tests {
         let found = read(&lines(text));
         assert_eq!(found.host.as_deref(), Some("mx.example.org"));
         assert_eq!(found.replies, [("a@example.org".to_owned(), "550-5.1.1 no such user".to_owned())]);
+        let found = read(&lines("<a@example.org>... Deferred: Connection refused by mx.example.org.\n"));
+        assert_eq!(found.replies, [("a@example.org".to_owned(), "Connection refused by mx.example.org.".to_owned())]);
     }
 }
