@@ -4,6 +4,8 @@
 //! blank line separates, no Reporting-MTA, the report as plain text or base64, HTML entities and
 //! comments in values, Action in any case or missing.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::{
@@ -112,6 +114,28 @@ pub(super) fn find(mail: &Mail) -> Option<Report> {
     })
 }
 
+/// A recipient's own refusal (RFC 5429 §2.1.2, Sieve's `reject`): a disposition notification that
+/// says `deleted`, beside words of a rejection, for Outlook's "not read" says `deleted` as well.
+pub(super) fn refusal(mail: &Mail) -> Option<Report> {
+    let part = mail.parts().iter().find(|it| it.content_type() == "message/disposition-notification")?;
+    let says = |text: &str, word: &str| text.to_ascii_lowercase().contains(word);
+    let words = || codes::one_line(mail.text().lines());
+    let deleted = Headers::parse_undecoded(part.text().trim_start().as_bytes());
+    let deleted = deleted.first("disposition").is_some_and(|it| says(it, "deleted"));
+    let rejected = || {
+        mail.header("auto-submitted").is_some_and(|it| says(it, "rejected"))
+            || words().is_some_and(|it| says(&it, "automatically rejected"))
+    };
+    if !deleted || !rejected() {
+        return None;
+    }
+    let mut report = read(part.text());
+    for it in &mut report.recipients {
+        it.diagnostic = it.diagnostic.take().or_else(words);
+    }
+    (!report.recipients.is_empty()).then_some(report)
+}
+
 /// Where lines that only a report has begin.
 fn report_begins(text: &str) -> Option<usize> {
     let mut at = 0;
@@ -141,7 +165,8 @@ fn read(text: &str) -> Report {
     let mut report = Report::default();
     let mut group = Group::default();
     for block in text.split("\n\n") {
-        let headers = Headers::parse_undecoded(block.trim_start_matches('\n').as_bytes());
+        let block = unfolded_replies(block.trim_start_matches('\n'));
+        let headers = Headers::parse_undecoded(block.as_bytes());
         for field in headers.iter() {
             let name = field.name.trim().to_ascii_lowercase();
             let repeated = match name.as_str() {
@@ -160,6 +185,19 @@ fn read(text: &str) -> Report {
         }
     }
     report
+}
+
+/// Further lines of a reply that begin at the margin (nullmailer) belong to the field before them.
+fn unfolded_replies(block: &str) -> Cow<'_, str> {
+    let is_reply = |line: &str| {
+        let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+        digits == 3 && line.as_bytes().get(3).is_some_and(|it| matches!(it, b' ' | b'-'))
+    };
+    if !block.lines().skip(1).any(is_reply) {
+        return Cow::Borrowed(block);
+    }
+    let indented = block.split_inclusive('\n').flat_map(|line| [if is_reply(line) { " " } else { "" }, line]);
+    Cow::Owned(indented.collect())
 }
 
 fn take(report: &mut Report, group: &mut Group, name: &str, value: &str) {
@@ -200,8 +238,9 @@ fn close(report: &mut Report, group: Group) {
         report.nameless.push(Nameless { action, status, remote_mta: group.remote_mta });
         return;
     };
-    let diagnostic =
-        group.diagnostic.as_deref().map(untyped).and_then(|it| codes::one_line(it.lines())).filter(|it| !it.is_empty());
+    let said = group.diagnostic.as_deref().map(untyped).or_else(|| group.status.as_deref().and_then(comment));
+    let diagnostic = said.map(codes::unescaped);
+    let diagnostic = diagnostic.and_then(|it| codes::one_line(it.lines())).filter(|it| !it.is_empty());
     let words = diagnostic.as_deref().unwrap_or_default();
     let spoken = codes::status(words);
     // x.0.0 says nothing; a code in the words themselves says more (RFC 3463 §3.1).
@@ -249,6 +288,13 @@ fn action(field: Option<&str>, status: Option<EnhancedStatusCode>) -> Action {
 
 fn status(value: &str) -> Option<EnhancedStatusCode> {
     value.split(|c: char| !(c.is_ascii_digit() || c == '.')).find_map(|it| it.trim_matches('.').parse().ok())
+}
+
+/// `5.1.2 (550 Tried all MXs)`: Haraka gives the reply in a comment on the status, and nowhere else.
+fn comment(status: &str) -> Option<&str> {
+    let inside = status.split_once('(')?.1.trim_end();
+    let inside = inside.strip_suffix(')').unwrap_or(inside);
+    codes::looks_like_reply(inside).then_some(inside)
 }
 
 /// `rfc822; <a@b>`, `utf-8; …\x{7528}@…`, `a@b (comment)`: the address (RFC 3464 §2.3.1, RFC 6533 §3).
@@ -333,6 +379,27 @@ mod tests {
         );
         assert_eq!(address("rfc822;a@b.example (Anna)").map(|it| it.to_string()).as_deref(), Some("a@b.example"));
         assert_eq!(address("rfc822; unknown"), None);
+    }
+
+    #[test]
+    fn a_reply_that_goes_on_at_the_margin_is_read_to_its_end() {
+        let report = read(
+            "Reporting-MTA: dns; a.example\n\nFinal-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 5.7.0\n\
+             Diagnostic-Code: SMTP; 552-5.7.0 This message was blocked\n552-5.7.0 for its content. See\n\
+             552 5.7.0 https://x.example/help\n",
+        );
+        assert_eq!(
+            report.recipients[0].diagnostic.as_deref(),
+            Some("552-5.7.0 This message was blocked for its content. See https://x.example/help")
+        );
+    }
+
+    #[test]
+    fn a_comment_on_the_status_is_the_diagnostic_where_there_is_none() {
+        let report =
+            read("Final-Recipient: rfc822;a@x.example\nAction: failed\nStatus: 5.1.2 (550 Tried all MXs x.example)\n");
+        assert_eq!(report.recipients[0].diagnostic.as_deref(), Some("550 Tried all MXs x.example"));
+        assert_eq!(report.recipients[0].reply_code.map(|it| it.get()), Some(550));
     }
 
     #[test]

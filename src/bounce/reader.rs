@@ -90,6 +90,11 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     if dsn::is_lost(mail) {
         return Recognition::Bounce(lost(mail, envelope));
     }
+    if let Some(report) = dsn::refusal(mail)
+        && let Some(bounce) = join(mail, report, reading.clone(), human, envelope.clone())
+    {
+        return Recognition::Bounce(bounce);
+    }
     if let Some(other) = why_not::other_report(mail) {
         return no(other, envelope);
     }
@@ -198,7 +203,10 @@ fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str, 
         .or_else(|| original_at.and_then(|at| mail.text().get(at..)).and_then(original::of_text));
     let mut recipients = report.recipients;
     let named = !recipients.is_empty();
+    let returns_late = format.as_deref().is_some_and(text::returns_late);
     for it in &mut recipients {
+        let temporary = it.status.is_some_and(|it| it.class() == 4) || it.reply_code.is_some_and(|it| it.get() < 500);
+        it.expired |= returns_late && temporary && it.action == Action::Failed;
         better_words(it, &told);
     }
     if recipients.is_empty() {
@@ -282,7 +290,8 @@ fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
         report.original_recipient = words.original.clone().filter(|it| !it.same_mailbox(&report.final_recipient));
     }
     if let (Some(own), Some(said)) = (&mut report.diagnostic, &words.diagnostic) {
-        own.push_str(stage(own, said));
+        let (before, after) = stage(own, said);
+        *own = format!("{before}{own}{after}");
     }
     let poor = match &report.diagnostic {
         None => true,
@@ -306,20 +315,24 @@ fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
     }
 }
 
-/// At which command the reply came, where the human part alone tells it: Postfix leaves it out of
-/// Diagnostic-Code, and it decides what a reply without a reason is about.
-fn stage<'a>(own: &str, said: &'a str) -> &'a str {
-    let Some(at) = said.find(" (in reply to ").filter(|_| !own.contains("(in reply to ")) else { return "" };
+/// At which command the reply came, where the human part alone tells it, before or after the reply:
+/// Postfix and Exim leave it out of Diagnostic-Code, and it decides what a reply without a reason is about.
+fn stage<'a>(own: &str, said: &'a str) -> (&'a str, &'a str) {
+    const EXIM: &str = "SMTP error from remote mail server after ";
+    if let Some(at) = said.find(EXIM).filter(|_| !own.contains(EXIM)) {
+        let before = said.get(at..).and_then(|it| it.strip_suffix(own.trim_end()));
+        return (before.unwrap_or_default(), "");
+    }
+    let Some(at) = said.find(" (in reply to ").filter(|_| !own.contains("(in reply to ")) else { return ("", "") };
     let (before, stage) = said.split_at(at);
     let stage = stage.split_once(')').map_or("", |(it, _)| stage.get(..=it.len()).unwrap_or_default());
-    if before.ends_with(own.trim_end()) { stage } else { "" }
+    ("", if before.ends_with(own.trim_end()) { stage } else { "" })
 }
 
 /// The first line of a reply of several (RFC 5321 §4.2.1), of which the human part has more.
 fn cut_short(own: &str, said: Option<&str>) -> bool {
-    let continues = own.as_bytes().get(3) == Some(&b'-') && own.bytes().take(3).all(|b| b.is_ascii_digit());
     let head: String = own.chars().skip(4).take(24).collect();
-    continues && said.is_some_and(|said| said.len() > own.len() && said.contains(&head))
+    text::codes::goes_on(own) && said.is_some_and(|said| said.len() > own.len() && said.contains(&head))
 }
 
 /// Nobody is named, but the returned original went to one address only.

@@ -241,6 +241,7 @@ pub(super) fn is_robots_name(local: &str) -> bool {
     squeezed == "ndr"
         || squeezed == "mmdf"
         || squeezed.ends_with("admin")
+        || local.split(['+', '-']).skip(1).any(|it| it.eq_ignore_ascii_case("owner"))
         || names.iter().any(|it| squeezed.contains(it))
 }
 

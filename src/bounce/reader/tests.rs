@@ -422,3 +422,56 @@ fn mutated_messages_never_panic() {
     })
     .budget_ms(4_000);
 }
+
+#[test]
+fn a_sieve_refusal_is_a_bounce_and_a_mail_deleted_unread_is_none() {
+    let notice = |words: &str, field: &str| {
+        format!(
+            "Return-Path: <>\nFrom: Mail Delivery Subsystem <postmaster@x.example>\nTo: li@corp.example.cn\n{field}\
+             Subject: a notice\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n--b\n\n\
+             {words}\n--b\nContent-Type: message/disposition-notification\n\nReporting-UA: x.example; Mail Agent\n\
+             Final-Recipient: rfc822; w@x.example\nOriginal-Message-ID: <m@corp.example.cn>\n\
+             Disposition: automatic-action/MDN-sent-automatically; deleted\n--b\nContent-Type: message/rfc822\n\n\
+             From: li@corp.example.cn\nTo: w@x.example\nSubject: hello\nMessage-ID: <m@corp.example.cn>\n\nbody\n--b--\n"
+        )
+    };
+    let plain = notice("Your message to <w@x.example> was automatically rejected:\nNo offers, please.", "");
+    let local = notice("您的邮件已被拒收：不收报价。", "Auto-Submitted: auto-replied (rejected)\n");
+    for source in [&plain, &local] {
+        let it = bounce(source);
+        assert_eq!(it.recipients[0].final_recipient.to_string(), "w@x.example");
+        assert_eq!(it.recipients[0].action, Action::Failed);
+        assert!(it.original.is_some_and(|it| it.message_id.is_some()));
+    }
+    let words = bounce(&plain).recipients[0].diagnostic.clone();
+    assert_eq!(words.as_deref(), Some("Your message to <w@x.example> was automatically rejected: No offers, please."));
+    let unread = notice("Your message was deleted without being read.", "");
+    assert_eq!(no_bounce(&unread).because, WhyNot::DispositionNotification);
+}
+
+#[test]
+fn what_postfix_puts_off_and_then_returns_has_expired() {
+    let postfix = |text: &str| {
+        let text = text.replace("--b\n\n", "--b\n\nThis is the mail system at host mx.example.net.\n\n");
+        bounce(&text).recipients[0].expired
+    };
+    assert!(!postfix(REPORT));
+    let late = REPORT.replace("550 5.1.1", "450 4.7.1").replace("Status: 5.0.0", "Status: 4.7.1");
+    assert!(postfix(&late));
+    assert!(!bounce(&late).recipients[0].expired, "another system's");
+}
+
+#[test]
+fn exim_names_the_command_before_the_reply() {
+    let exim = REPORT
+        .replace("host mx.x.example[192.0.2.1] said: 550 5.1.1 no such user", "x")
+        .replace(
+            "<w@x.example>: x",
+            "This message was created automatically by mail delivery software.\n\nA message that you sent could not be \
+             delivered to one or more of its\nrecipients. The following address(es) failed:\n\n  w@x.example\n    \
+             host mx.x.example [192.0.2.1]\n    SMTP error from remote mail server after end of data:\n    554 no\n",
+        )
+        .replace("smtp; 550 5.1.1 <w@x.example> no such user", "smtp; 554 no");
+    let words = bounce(&exim).recipients[0].diagnostic.clone();
+    assert_eq!(words.as_deref(), Some("SMTP error from remote mail server after end of data: 554 no"));
+}

@@ -68,6 +68,9 @@ pub(super) struct Read {
     pub(super) transcript: bool,
     /// The words wanted out of a reason: the group `reason`.
     pub(super) clean: Vec<String>,
+    /// A failure with a temporary status was tried until the queue's limit: this system returns no
+    /// other temporary failure.
+    pub(super) returns_late: bool,
     /// The address the author wrote to, within what is said of a recipient.
     pub(super) alias: Vec<String>,
     /// The reporting MTA names itself.

@@ -86,6 +86,12 @@ pub fn system(format: &str) -> Option<&'static str> {
     FORMATS.system(format)
 }
 
+/// Whether a format's system returns a temporary failure only when the queue's limit is reached.
+#[must_use]
+pub fn returns_late(format: &str) -> bool {
+    FORMATS.returns_late(format)
+}
+
 /// Whether a subject is of the kind that bounces bear.
 #[must_use]
 pub fn is_bounce_subject(subject: &str) -> bool {

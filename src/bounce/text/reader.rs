@@ -70,6 +70,10 @@ impl Formats {
         self.all.iter().find(|it| it.name == format)?.descriptor.system.as_deref()
     }
 
+    pub(super) fn returns_late(&self, format: &str) -> bool {
+        self.all.iter().any(|it| it.name == format && it.descriptor.read.returns_late)
+    }
+
     pub(super) fn tells_expiry(&self, words: &str) -> bool {
         self.marks.says(Sign::Expired, words)
     }
@@ -203,7 +207,7 @@ impl Spoken<'_> {
         let alias = found.alias.as_deref().and_then(Mailbox::parse).filter(|it| !it.same_mailbox(&address));
         // NetEase writes `&nbsp;` into plain text.
         let reason = resolve_entities(&found.reason.unwrap_or_default());
-        let reason = lines::fold(&reason).into_owned();
+        let reason = lines::fold(&codes::unescaped(&reason)).into_owned();
         // What was searched once in vain need not be again.
         let context = if found.context == reason { "" } else { found.context.as_str() };
         let remote_mta = self.remote_mta(&reason).or_else(|| self.remote_mta(context)).or(found.host);
