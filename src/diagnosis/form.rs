@@ -85,6 +85,9 @@ pub(super) struct RuleForm {
     /// Only towards a host outside mainland China from a side inside.
     #[serde(default)]
     pub(super) abroad: bool,
+    /// Not of a recipient in the reporting server's own domain.
+    #[serde(default)]
+    pub(super) foreign: bool,
     /// What the text as a whole looks like.
     pub(super) shape: Option<Shape>,
     pub(super) acts: Option<Acts>,

@@ -58,6 +58,8 @@ impl Catalogue {
         words.reply = report.reply_code.or(words.reply);
         let remote = report.remote_mta.as_deref();
         words.abroad = home == Home::MainlandChina && self.whereabouts(&words, remote) == Whereabouts::Outside;
+        words.own_domain =
+            bounce.reporting_mta.as_deref().is_some_and(|it| related(it, report.final_recipient.domain()));
         let mut diagnosis = self.judge(&words, bounce.filler_seen);
         if diagnosis.cause.is_undetermined() {
             diagnosis = self.told_around(bounce, &words).unwrap_or(diagnosis);
@@ -70,7 +72,9 @@ impl Catalogue {
     /// says one thing only and there is but one recipient that it can be about. Never certain.
     fn told_around(&self, bounce: &Bounce, picked: &Words<'_>) -> Option<Diagnosis> {
         let [_] = bounce.recipients[..] else { return None };
-        let human: String = bounce.human_text.chars().take(HUMAN_TEXT).collect();
+        // A refused RCPT makes the DATA after it fail too: the reply to that is no reason.
+        let lines = bounce.human_text.split_inclusive('\n').filter(|it| !it.starts_with("<<< 503"));
+        let human: String = lines.flat_map(str::chars).take(HUMAN_TEXT).collect();
         let mut words = self.words(&human);
         words.abroad = picked.abroad;
         for system in &picked.systems {
@@ -138,7 +142,7 @@ impl Catalogue {
         for host in text.names().map(host_of) {
             systems.extend(self.systems.of_host(host).filter(|it| !systems.contains(it)));
         }
-        Words { text, hits, enhanced, reply, systems, abroad: false }
+        Words { text, hits, enhanced, reply, systems, abroad: false, own_domain: false }
     }
 
     /// Whose words the report quotes, beside what the words themselves tell.
@@ -302,6 +306,13 @@ impl Catalogue {
         diagnosis.acts = cause.acts;
         diagnosis.confidence = Confidence::Guess;
     }
+}
+
+/// Whether one of two names is the other or stands within it: `mx.example.cn` and `example.cn`.
+fn related(one: &str, other: &str) -> bool {
+    let (inner, outer) = if one.len() < other.len() { (other, one) } else { (one, other) };
+    let (inner, outer) = (inner.to_ascii_lowercase(), outer.to_ascii_lowercase());
+    inner.strip_suffix(&outer).is_some_and(|it| it.is_empty() || it.ends_with('.'))
 }
 
 /// Characters of the text around the recipients in which a reason is looked for.

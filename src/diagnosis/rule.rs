@@ -46,6 +46,8 @@ pub struct Rule {
     pub(super) level: Level,
     pub(super) overlay: bool,
     pub(super) abroad: bool,
+    /// Not of a recipient in the reporting server's own domain.
+    pub(super) foreign: bool,
     pub(super) vague: bool,
     pub(super) stage: bool,
     pub(super) rival: bool,
@@ -67,6 +69,8 @@ pub(super) struct Words<'a> {
     pub(super) reply: Option<ReplyCode>,
     pub(super) systems: Vec<usize>,
     pub(super) abroad: bool,
+    /// The recipient's domain is the reporting server's own.
+    pub(super) own_domain: bool,
 }
 
 /// A rule that applies: how much of it, and to which words.
@@ -152,8 +156,11 @@ impl Rule {
     /// Whether it applies to these words.
     pub(super) fn apply(&self, words: &Words<'_>) -> Option<Match> {
         let speaks = self.systems.is_empty() || self.systems.iter().any(|it| words.systems.contains(it));
-        if !speaks || self.abroad && !words.abroad {
+        if !speaks || self.abroad && !words.abroad || self.foreign && words.own_domain {
             return None;
+        }
+        if self.stage && words.reply.is_some_and(|it| it.get() < 500) {
+            return None; // that it was put off, whatever the command, is no refusal
         }
         let mut weight = 10 * usize::from(self.abroad) + usize::from(self.vague && !self.systems.is_empty()) * 100;
         let mut place = None;

@@ -363,3 +363,25 @@ fn replies_keep_their_cause_bare_and_as_a_bounce_quotes_them() {
     }
     assert_eq!(wrong, [""; 0]);
 }
+
+#[test]
+fn an_address_no_router_takes_is_of_another_domain_unless_it_is_our_own() {
+    let cause = |reporting: &str| {
+        let (mut bounce, report) = report(Some("Unrouteable address"), None);
+        bounce.format = "exim".to_owned();
+        bounce.reporting_mta = Some(reporting.to_owned());
+        catalogue().diagnose(&bounce, &report, Home::Elsewhere).cause.as_str().to_owned()
+    };
+    assert_eq!(cause("mail.example.cn"), "host_unknown");
+    assert_eq!(cause("mx.example.org"), "user_unknown");
+    assert_eq!(said("550 Unrouteable address").cause.as_str(), "user_unknown");
+}
+
+#[test]
+fn a_reply_without_a_reason_that_puts_off_is_no_refusal() {
+    assert_eq!(cause("host mx.example.org[192.0.2.1] said: 450 no (in reply to RCPT TO command)"), "undetermined");
+    assert_eq!(
+        cause("host mx.example.org[192.0.2.1] said: 550 no (in reply to RCPT TO command)"),
+        "recipient_rejected"
+    );
+}
