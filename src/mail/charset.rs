@@ -1,7 +1,7 @@
 //! Bytes of an unreliable charset to text (`Mail`'s parts and header fields).
 //!
 //! Labels of real mail lie: GBK under `us-ascii`, UTF-8 under `gb2312`, GBK under `iso-8859-1`.
-//! So valid UTF-8 wins over any label; then the label, with `gb2312` and `gbk` read as GB18030;
+//! So valid UTF-8 wins over any label; then the label, with `gb2312` and `gbk` read as GB18030; then lines of either;
 //! then GB18030 where the bytes have its form; then windows-1252, which takes everything.
 //! Total: whatever cannot be decoded becomes U+FFFD.
 
@@ -31,6 +31,9 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
             return text.into_owned();
         }
     }
+    if let Some(text) = decode_by_line(bytes) {
+        return text;
+    }
     if is_damaged_utf8(bytes) {
         return String::from_utf8_lossy(bytes).into_owned();
     }
@@ -39,6 +42,24 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
         return if reads_japanese(&text) { EUC_JP.decode_without_bom_handling(bytes).0.into_owned() } else { text };
     }
     labelled.filter(|it| is_western(it)).unwrap_or(WINDOWS_1252).decode_without_bom_handling(bytes).0.into_owned()
+}
+
+/// Lines of UTF-8 and lines of GBK, as where a bounce quotes the replies of several servers.
+fn decode_by_line(bytes: &[u8]) -> Option<String> {
+    let mut text = String::with_capacity(bytes.len());
+    let (mut utf8, mut gbk) = (false, false);
+    for line in bytes.split_inclusive(|it| *it == b'\n') {
+        if let Ok(line) = std::str::from_utf8(line) {
+            utf8 |= !line.is_ascii();
+            text.push_str(line);
+        } else if has_form_of_gb18030(line) && !is_damaged_utf8(line) {
+            gbk = true;
+            text.push_str(&GB18030.decode_without_bom_handling(line).0);
+        } else {
+            return None;
+        }
+    }
+    (utf8 && gbk).then_some(text)
 }
 
 /// UTF-8 with what is none of it replaced; quick where all of it is.
@@ -180,6 +201,10 @@ mod tests {
             assert_eq!(decode(&gbk, label), "邮箱", "{label:?}");
         }
         assert_eq!(decode("邮箱".as_bytes(), Some("gb2312")), "邮箱");
+        assert_eq!(
+            decode(b"550 \xe9\x82\xae\xe7\xae\xb1\n550 \xd3\xca\xcf\xe4\n", Some("utf-8")),
+            "550 邮箱\n550 邮箱\n"
+        );
         let japanese = "送信できませんでした";
         let (euc, ..) = EUC_JP.encode(japanese);
         assert_eq!(decode(&euc, Some("iso-2022-jp")), japanese);
