@@ -260,6 +260,14 @@ fn a_postmasters_letters_and_notices_about_ones_own_mailbox_are_no_bounces() {
             "您的邮箱容量已满，5封邮件被退回：http://bulk.example/login?u=chen@corp.example.cn",
         ),
         (
+            "From: 邮箱管理员 <admin@bulk.example>\nSubject: 邮件投递失败，请处理\nContent-Type: text/plain; charset=utf-8",
+            "您发往 li@x.example 的邮件投递失败，账号异常，请登录 http://bulk.example/a 解除。",
+        ),
+        (
+            "From: 培训部 <train@corp.example.cn>\nSubject: 识别假退信\nContent-Type: text/plain; charset=utf-8",
+            "正文称“退信原因：邮箱已满”，收件人请勿点击，并转发给 sec@corp.example.cn。",
+        ),
+        (
             "From: Mail System <notice@bulk.example>\nSubject: 系统退信\nContent-Type: text/html; charset=utf-8",
             "<p>收件人：chen@corp.example.cn</p><p>退信原因：邮箱空间不足</p><a href='http://bulk.example/'>扩容</a>",
         ),
