@@ -1,8 +1,8 @@
 //! A text bounce's format as data: `catalogue/formats/<name>/format.toml`, read strictly.
 //!
-//! Marks are literal and compared squeezed (see `lines`). Patterns are regular expressions over one
-//! folded line, without regard to case; `{addr}` stands for an address, `{host}` for a host name,
-//! `{list}` for the rest of the line, in which every address counts. Named groups: `addr`, `list`,
+//! Marks are literal and compared squeezed (see `lines`). Patterns are regular expressions (as far as
+//! `syntax` knows them) over one folded line, without regard to case; `{addr}` stands for an address,
+//! `{host}` for a host name, `{list}` for the rest of the line, in which every address counts. Named groups: `addr`, `list`,
 //! `name` (a local part without domain), `alias`, `reason`, `host`.
 
 use std::{fmt, sync::OnceLock};
