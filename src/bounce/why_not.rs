@@ -5,7 +5,7 @@ use crate::mail::{Mail, Mailbox, ReferenceId, header::addresses, mark};
 
 /// Machine-readable reports that are not about delivery.
 pub(super) fn other_report(mail: &Mail) -> Option<WhyNot> {
-    let found = mail.parts().iter().find_map(|part| match part.content_type() {
+    mail.parts().iter().find_map(|part| match part.content_type() {
         "message/feedback-report" => Some(WhyNot::FeedbackReport),
         "message/disposition-notification" | "message/global-disposition-notification" => {
             Some(WhyNot::DispositionNotification)
@@ -16,8 +16,7 @@ pub(super) fn other_report(mail: &Mail) -> Option<WhyNot> {
             _ => None,
         },
         _ => None,
-    });
-    found.filter(|it| *it != WhyNot::DispositionNotification || !is_refusal(mail))
+    })
 }
 
 /// Our mark anywhere in the message itself; the returned original is asked elsewhere (`design.md` §3).
@@ -134,13 +133,6 @@ pub(super) fn tells_of_anothers(mail: &Mail) -> Option<WhyNot> {
     let gateway = is_robots_name(author.local());
     let service = robot == WhyNot::ListNotice && is_named(author.local(), &["notification", "noreply", "donotreply"]);
     (!gateway || service).then_some(robot)
-}
-
-/// A message that was refused by its recipient's rule or quota, and told so in the form of a receipt
-/// (RFC 5429 §2.2, Dovecot's delivery agent).
-fn is_refusal(mail: &Mail) -> bool {
-    let submitted = mail.header("auto-submitted").unwrap_or_default().to_ascii_lowercase();
-    submitted.contains("(rejected)") || mail.text().to_ascii_lowercase().contains("was automatically rejected")
 }
 
 /// Whether a robot shows itself as such although its reverse-path is null, as RFC 3834 §3.3 wants of

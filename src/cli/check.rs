@@ -21,7 +21,7 @@ use crate::{
     diagnosis::Catalogue,
     mail::Mailbox,
     reply::Texts,
-    review::printable,
+    review::{printable, wrapped},
 };
 
 /// Arguments of `check`.
@@ -130,13 +130,14 @@ impl Report<'_> {
             writeln!(self.terminal.out(), "{word}  {}", printable(line.check))?;
             self.wrapped(8, "", line.detail, false)?;
         } else {
-            writeln!(self.terminal.out(), "{word}  {:<20}  {}", printable(line.check), printable(line.detail))?;
+            let text = format!("{:<20}  {}", printable(line.check), printable(line.detail));
+            self.set_out(&format!("{word}  {text}"))?;
         }
         if let Some(remedy) = line.remedy {
             if tall {
                 self.wrapped(8, "→ ", remedy, false)?;
             } else {
-                writeln!(self.terminal.out(), "{:30}→ {}", "", printable(remedy))?;
+                self.set_out(&format!("{:30}→ {}", "", printable(remedy)))?;
             }
         }
         for record in line.record.iter().flat_map(|it| it.lines()) {
@@ -150,6 +151,15 @@ impl Report<'_> {
 }
 
 impl Report<'_> {
+    /// A line with its words below each other, on a terminal; elsewhere it stays one line.
+    fn set_out(&mut self, line: &str) -> io::Result<()> {
+        let hang = format!("{:30}", "");
+        match super::journal_pager::columns() {
+            Some(columns) => writeln!(self.terminal.out(), "{}", wrapped(line, columns, &hang)),
+            None => writeln!(self.terminal.out(), "{line}"),
+        }
+    }
+
     /// A paragraph in lines of 80 columns.
     fn wrapped(&mut self, indent: usize, first: &str, text: &str, dim: bool) -> io::Result<()> {
         let text = format!("{first}{}", printable(text));

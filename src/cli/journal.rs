@@ -25,16 +25,7 @@ enum Command {
     /// Lists bounces and what became of them, newest first.
     List(ListArgs),
     /// Shows everything about one bounce.
-    Show {
-        /// A row's id, or a reference such as WB-7F3K2M9Q.
-        id: String,
-        /// How to print.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-        /// The explanation as the mail that was or will be sent.
-        #[arg(long, conflicts_with = "format")]
-        eml: bool,
-    },
+    Show(ShowArgs),
     /// Counts: causes, domains, days, what was answered and what not.
     Stats(actions::StatsArgs),
     /// Sends explanations again, or what a dry run or the breaker held, by the running daemon.
@@ -95,6 +86,22 @@ struct ListArgs {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: ListFormat,
+    /// Not through $PAGER, even on a terminal.
+    #[arg(long)]
+    no_pager: bool,
+}
+
+/// Arguments of `journal show`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    /// A row's id, or a reference such as WB-7F3K2M9Q.
+    id: String,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// The explanation as the mail that was or will be sent.
+    #[arg(long, conflicts_with = "format")]
+    eml: bool,
     /// Not through $PAGER, even on a terminal.
     #[arg(long)]
     no_pager: bool,
@@ -161,7 +168,7 @@ pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exi
     let zone = &config.reply.timezone;
     super::block_on(async {
         let access = match &args.command {
-            Command::List(_) | Command::Show { .. } | Command::Stats(_) | Command::Export(_) | Command::Follow(_) => {
+            Command::List(_) | Command::Show(_) | Command::Stats(_) | Command::Export(_) | Command::Follow(_) => {
                 Access::Read
             }
             Command::Retry(_) | Command::Prune(_) => Access::Write,
@@ -169,7 +176,7 @@ pub(super) fn run(cli: &Cli, args: &Args, terminal: &mut Terminal) -> Result<Exi
         let journal = Journal::open(&config.journal, access).await.map_err(|error| failure(&error))?;
         let result = match &args.command {
             Command::List(args) => list(&journal, args, zone, terminal).await,
-            Command::Show { id, format, eml } => show(&journal, id, *format, *eml, zone, terminal).await,
+            Command::Show(args) => show(&journal, args, zone, terminal).await,
             Command::Stats(args) => actions::stats(&journal, args, zone, terminal).await,
             Command::Retry(args) => actions::retry(&journal, args, terminal).await,
             Command::Export(args) => actions::export(&journal, args, zone, terminal).await,
@@ -247,29 +254,33 @@ fn more(rows: &[journal::Row], limit: u32, terminal: &mut Terminal) -> Result<()
     Ok(())
 }
 
-async fn show(
-    journal: &Journal,
-    id: &str,
-    format: Format,
-    eml: bool,
-    zone: &TimeZone,
-    terminal: &mut Terminal,
-) -> Result<Exit, Failure> {
+async fn show(journal: &Journal, args: &ShowArgs, zone: &TimeZone, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let id = args.id.as_str();
     let story = journal.show(id).await.map_err(|error| failure(&error))?;
-    if eml {
+    if args.eml {
         let mail = story.reply.map(|reply| reply.bytes).filter(|bytes| !bytes.is_empty());
         let mail = mail.ok_or_else(|| Failure::new(Exit::UnreadableData, format!("{id} has no explanation")))?;
         terminal.out().write_all(&mail)?;
         return Ok(Exit::Fine);
     }
-    match format {
+    match args.format {
         Format::Json => terminal.json(&story)?,
         Format::Text => {
             let text = review::show(&story, zone, |words| terminal.bold(words).into_owned());
-            pager::print(&text, false, terminal)?;
+            let text = match pager::columns() {
+                Some(columns) => text.lines().map(|it| set_out(it, columns)).collect(),
+                None => text,
+            };
+            pager::print(&text, args.no_pager, terminal)?;
         }
     }
     Ok(Exit::Fine)
+}
+
+/// A line of a story, broken below where its words begin.
+fn set_out(line: &str, columns: usize) -> String {
+    let hang = if line.starts_with("  │ ") { "  │ " } else { "            " };
+    format!("{}\n", review::wrapped(line, columns, hang))
 }
 
 /// The journal's errors bring their own hints.

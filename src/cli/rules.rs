@@ -8,6 +8,7 @@ use std::io::{self, BufRead, Write};
 use serde_json::json;
 
 use crate::diagnosis::{Acts, Applying, Catalogue, Confidence, Diagnosis, Home, Level, Rule};
+use crate::review::printable;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,7 +39,9 @@ pub fn list(catalogue: &Catalogue, cause: Option<&str>, format: Format, out: &mu
             Format::Json => writeln!(out, "{}", about(catalogue, rule))?,
             Format::Text => {
                 let cause = catalogue.cause_of(rule).id.as_str();
-                writeln!(out, "{:<44} {cause:<24} {:<14} {}", rule.id(), level(rule.level()), rule.file())?;
+                let shipped = ["causes/", "codes/"].iter().any(|it| rule.file().starts_with(it));
+                let own = if shipped { String::new() } else { format!(" {}", rule.file()) };
+                writeln!(out, "{:<40} {cause:<22} {}{own}", rule.id(), level(rule.level()))?;
             }
         }
     }
@@ -133,8 +136,15 @@ fn explain(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let applying = catalogue.applying(text, asked.0, asked.1);
-    writeln!(out, "{text}\n  {} ({}), by the rule {}", it.cause.as_str(), confidence(it.confidence), it.rule)?;
-    writeln!(out, "  the words that decided: {}", it.matched)?;
+    writeln!(
+        out,
+        "{}\n  {} ({}), by the rule {}",
+        printable(text),
+        it.cause.as_str(),
+        confidence(it.confidence),
+        it.rule
+    )?;
+    writeln!(out, "  the words that decided: {}", printable(&it.matched))?;
     if let Some(system) = &it.system {
         writeln!(out, "  spoken by: {system}")?;
     }
@@ -146,11 +156,9 @@ fn explain(
         let mark = if other.rule.id() == it.rule { "won " } else { "lost" };
         let own = if other.own { ", own" } else { "" };
         let level = level(other.rule.level());
-        write!(out, "  {mark} {:<44} {cause:<22} {level}{own}, weight {}", other.rule.id(), other.weight)?;
-        if other.rule.id() == it.rule {
-            writeln!(out)?;
-        } else {
-            writeln!(out, ": {}", why(winner, other))?;
+        writeln!(out, "  {mark} {:<40} {cause}\n       {level}{own}, weight {}", other.rule.id(), other.weight)?;
+        if other.rule.id() != it.rule {
+            writeln!(out, "       {}", why(winner, other))?;
         }
     }
     Ok(())

@@ -121,9 +121,7 @@ async fn reply(tx: &mut Tx, outbox: i64) -> Result<Option<StoryReply>, Error> {
 }
 
 async fn entries(tx: &mut Tx, message: i64, outbox: Option<i64>) -> Result<Vec<StoryEntry>, Error> {
-    // A story begins with its message, although the explanation's row is written before it.
-    let sql = "SELECT at, step, actor, detail FROM entry WHERE message = $1 OR outbox = $2 \
-               ORDER BY at, CASE step WHEN 'recorded' THEN 0 ELSE 1 END, id LIMIT 500";
+    let sql = "SELECT at, step, actor, detail FROM entry WHERE message = $1 OR outbox = $2 ORDER BY id LIMIT 500";
     let rows = tx.rows(sql, values![message, outbox.unwrap_or(-1)]).await?;
     rows.iter()
         .map(|row| {

@@ -45,14 +45,16 @@ impl Journal {
             (Decision::Suppress(_), _) | (_, None) => Queued::No,
         };
         let row = match outbox {
-            Queued::Row(row) => Some(row),
+            Queued::Row(row, step, detail) => Some((row, step, detail)),
             Queued::No => None,
             Queued::Conflict => return Ok(Recording::Conflict),
         };
-        let id = insert_message(&mut tx, it, &decision, row).await?;
-        entry(&mut tx, Some(id), row, it.at, Step::Recorded, Some(it.catalogue_version), "").await?;
+        let outbox = row.as_ref().map(|it| it.0);
+        let id = insert_message(&mut tx, it, &decision, outbox).await?;
+        entry(&mut tx, Some(id), outbox, it.at, Step::Recorded, Some(it.catalogue_version), "").await?;
         withdraw_settled(&mut tx, it).await?;
-        if row.is_some() {
+        if let Some((row, step, detail)) = row {
+            entry(&mut tx, None, Some(row), it.at, step, None, detail).await?;
             check_breaker(&mut tx, settings, it.at).await?;
         }
         tx.commit().await?;
@@ -157,7 +159,8 @@ async fn recheck(tx: &mut Tx, it: &JournalEntry<'_>, settings: &policy::Settings
 }
 
 enum Queued {
-    Row(i64),
+    /// The row, and what the history says of it, after the message itself was recorded.
+    Row(i64, Step, &'static str),
     No,
     Conflict,
 }
@@ -168,7 +171,7 @@ async fn queue(
     it: &JournalEntry<'_>,
     plan: &ReplyPlan,
     reply: &Reply,
-    state: &str,
+    state: &'static str,
 ) -> Result<Queued, Error> {
     if let Some(gathering) = plan.gathers {
         let sql = "UPDATE outbox SET reply = $3, mail_to = $4, version = version + 1 \
@@ -184,8 +187,7 @@ async fn queue(
             let next = (state == "due").then_some(plan.not_before);
             tx.execute(sql, values![gathering.row, state, it.at, next]).await?;
         }
-        entry(tx, None, Some(gathering.row), it.at, Step::Gathered, None, "").await?;
-        return Ok(Queued::Row(gathering.row));
+        return Ok(Queued::Row(gathering.row, Step::Gathered, ""));
     }
     let identity = identity_hash(&plan.identity);
     let sql = "INSERT INTO outbox (kind, identity, sequence, reference_id, message_id, person, mail_to, reply, asked, \
@@ -206,9 +208,7 @@ async fn queue(
         next,
     ];
     let Some(row) = tx.row(sql, values).await? else { return Ok(Queued::Conflict) };
-    let id = row.int("id")?;
-    entry(tx, None, Some(id), it.at, Step::Queued, None, state).await?;
-    Ok(Queued::Row(id))
+    Ok(Queued::Row(row.int("id")?, Step::Queued, state))
 }
 
 async fn insert_message(

@@ -6,9 +6,11 @@ mod show;
 mod stats;
 mod table;
 pub mod web;
+mod wrap;
 
 pub use event::event;
 pub use list::list;
 pub use show::{name, observation_words, show};
 pub use stats::stats;
 pub use table::{Table, cut, printable};
+pub use wrap::wrapped;
