@@ -16,9 +16,13 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Dialogue<'_> {
-    /// The sender that was given, or the login where it is an address, or one in our domain.
+    /// The sender that was given, or the login, in our domain where it is a bare name: answers then reach
+    /// the watched mailbox. `whybounced@` would be taken by a local Postfix, too, and its mail read by
+    /// nobody: the package makes a system user of that name.
     pub(super) fn sender(&self) -> String {
-        let login = Some(self.draft.user.clone()).filter(|it| Mailbox::parse(it).is_some());
+        let user = &self.draft.user;
+        let forms = [user.clone(), format!("{user}@{}", self.first_domain())];
+        let login = forms.into_iter().find(|it| !user.is_empty() && Mailbox::parse(it).is_some());
         let fallback = || format!("whybounced@{}", self.first_domain());
         self.args.from.clone().or(login).unwrap_or_else(fallback)
     }
