@@ -28,7 +28,7 @@ pub(super) async fn a_bounce_is_explained_once_whatever_its_copies(desk: Desk) {
     let story = desk.journal.show("1").await.expect("the story");
     assert_eq!(story.reply.as_ref().map(|it| it.state), Some(State::Sent));
     let steps: Vec<Step> = story.entries.iter().map(|it| it.step).collect();
-    assert_eq!(steps, [Step::Queued, Step::Recorded, Step::Attempted, Step::BodyStarted, Step::Sent]);
+    assert_eq!(steps, [Step::Recorded, Step::Queued, Step::Attempted, Step::BodyStarted, Step::Sent]);
     assert_eq!(desk.journal.list(&Filter::default()).await.expect("list").len(), 2);
 }
 
