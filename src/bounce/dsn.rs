@@ -399,7 +399,7 @@ mod tests {
         let report =
             read("Final-Recipient: rfc822;a@x.example\nAction: failed\nStatus: 5.1.2 (550 Tried all MXs x.example)\n");
         assert_eq!(report.recipients[0].diagnostic.as_deref(), Some("550 Tried all MXs x.example"));
-        assert_eq!(report.recipients[0].reply_code.map(|it| it.get()), Some(550));
+        assert_eq!(report.recipients[0].reply_code.map(crate::mail::ReplyCode::get), Some(550));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Group {
     fn tell(&mut self, result: &Result<(), sqlx::Error>) {
         for member in self.members.drain(..) {
             // Whoever gave up waiting needs no answer.
-            let _ = member.send(result.as_ref().map(|()| ()).map_err(Error::from));
+            let _ = member.send(result.as_ref().copied().map_err(Error::from));
         }
     }
 
