@@ -114,9 +114,11 @@ fn rules_test_shows_all_rules_that_matched_and_why_the_winner_won() {
     assert_eq!(done.status, 0, "{}", done.stderr);
     let lines: Vec<&str> = done.stdout.lines().collect();
     assert!(lines.iter().any(|it| it.trim_start().starts_with("won ")), "{}", done.stdout);
-    let lost: Vec<&&str> = lines.iter().filter(|it| it.trim_start().starts_with("lost ")).collect();
-    assert!(!lost.is_empty() && lost.iter().all(|it| it.contains(": ")), "{}", done.stdout);
-    assert!(lost.iter().any(|it| it.contains("code/")), "{}", done.stdout);
+    // Level and weight stand below each rule, and below those of a loser why it lost.
+    let lost: Vec<&[&str]> = lines.windows(3).filter(|it| it[0].trim_start().starts_with("lost ")).collect();
+    let told = |it: &&[&str]| it[1].contains("weight ") && it[2].starts_with("       ") && !it[2].contains("weight ");
+    assert!(!lost.is_empty() && lost.iter().all(told), "{}", done.stdout);
+    assert!(lost.iter().any(|it| it[0].contains("code/")), "{}", done.stdout);
     let unknown = run(&["rules", "test", "250 zorp", "--config", "/nonexistent"], b"").stdout;
     assert!(unknown.contains("no rule knows these words"), "{unknown}");
 }

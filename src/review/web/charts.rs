@@ -28,7 +28,8 @@ pub(super) fn days(days: &[Day]) -> Value {
         .map(|value| context! { value, y => round(HEIGHT - BOTTOM - up(value)) })
         .collect();
     let slot = (WIDTH - LEFT) / number(days.len().max(1) as u64);
-    let every = days.len().div_ceil(10).max(1);
+    // So many days can be read side by side on a phone, too.
+    let every = days.len().div_ceil(7).max(1);
     let (mut bars, mut ticks) = (Vec::new(), Vec::new());
     for (index, day) in days.iter().enumerate() {
         let x = LEFT + slot * number(index as u64);
