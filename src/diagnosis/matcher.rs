@@ -61,11 +61,16 @@ impl Catalogue {
         words.own_domain =
             bounce.reporting_mta.as_deref().is_some_and(|it| related(it, report.final_recipient.domain()));
         let mut diagnosis = self.judge(&words, bounce.filler_seen);
-        if diagnosis.cause.is_undetermined() {
+        if diagnosis.cause.is_undetermined() || self.tells_only_where(&diagnosis) {
             diagnosis = self.told_around(bounce, &words).unwrap_or(diagnosis);
         }
         diagnosis.expired |= report.expired;
         diagnosis
+    }
+
+    /// Decided by words that tell only where it failed, not why.
+    fn tells_only_where(&self, diagnosis: &Diagnosis) -> bool {
+        self.rules.iter().any(|it| it.id == diagnosis.rule && it.level == Level::Stage)
     }
 
     /// Where the words picked for the recipient say nothing: what the text around them says, if it

@@ -54,8 +54,9 @@ fn own_line(found: &mut Transcript, text: &str) {
     if let Some((named, why)) = text.split_once("... Deferred: ")
         && let Some(address) = address(named)
     {
-        let said = found.general.clone().unwrap_or_else(|| why.to_owned());
-        found.replies.push((address, said));
+        // Of a long reply it repeats the first line.
+        let whole = found.general.as_ref().filter(|it| codes::goes_on(why) && it.starts_with(why));
+        found.replies.push((address, whole.map_or(why, String::as_str).to_owned()));
         return;
     }
     if !text.starts_with(['4', '5']) || codes::reply_code(text).is_none() {
