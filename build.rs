@@ -7,6 +7,7 @@ use std::{
     fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 fn main() -> io::Result<()> {
@@ -14,6 +15,10 @@ fn main() -> io::Result<()> {
     let catalogue = root.join("catalogue");
     println!("cargo::rerun-if-changed=catalogue");
     println!("cargo::rerun-if-changed=build.rs");
+    if loader_knows_packed_relocations() {
+        // Half a megabyte of addresses that the loader reads at the start, and that stay in memory.
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
     let mut files = Vec::new();
     collect(&catalogue, &mut files)?;
     files.sort();
@@ -25,6 +30,14 @@ fn main() -> io::Result<()> {
     table.push_str("]\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("catalogue.rs");
     fs::write(out, table)
+}
+
+/// glibc can load them since 2.36; asked of the system that builds, which is mostly the one that runs.
+fn loader_knows_packed_relocations() -> bool {
+    let asked = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let answer = asked.ok().and_then(|it| String::from_utf8(it.stdout).ok()).unwrap_or_default();
+    let version = answer.trim().strip_prefix("glibc 2.").and_then(|it| it.parse::<u32>().ok());
+    env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|it| it == "gnu") && version.is_some_and(|it| it >= 36)
 }
 
 /// All text files below `folder`; samples of formats are for tests and are not embedded.

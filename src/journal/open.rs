@@ -20,8 +20,10 @@ use super::{Access, Error, Journal, Settings, database::Database, group::Writer,
 
 /// Waits for another process's write lock.
 const BUSY: Duration = Duration::from_secs(10);
-/// Readers side by side.
-const READERS: u32 = 4;
+/// Readers side by side; each holds some memory.
+const READERS: u32 = 2;
+/// Connections to PostgreSQL, readers and writers together.
+const CONNECTIONS: u32 = 4;
 
 /// Version, name, and the text for SQLite and for PostgreSQL.
 const MIGRATIONS: &[(i64, &str, [&str; 2])] = &[
@@ -89,7 +91,7 @@ async fn open_postgres(url: &str, access: Access) -> Result<Journal, Error> {
     let unusable = |_| Error::Url { why: "the address of the PostgreSQL server cannot be read".to_owned() };
     let options = url.parse::<sqlx::postgres::PgConnectOptions>().map_err(unusable)?;
     let pool: PgPool =
-        PgPoolOptions::new().max_connections(READERS).acquire_timeout(BUSY).connect_with(options).await?;
+        PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY).connect_with(options).await?;
     let writable = access != Access::Read;
     if writable {
         migrator(Dialect::Postgres).run(&pool).await?;
