@@ -11,7 +11,9 @@ use std::{
 
 use sqlx::Connection as _;
 
-use crate::harness::{Answer, Bounce, Daemon, Desk, Letter, Process, Step, command, servers_here, wait_for};
+use crate::harness::{
+    Answer, Bounce, Daemon, Desk, Letter, PATIENCE, Process, Step, command, servers_here, wait, wait_for,
+};
 
 #[test]
 fn the_journal_is_on_disk_before_the_mailbox_is_touched_and_before_anything_is_sent() {
@@ -219,7 +221,9 @@ fn chaos_killed_at_random_moments_under_load_it_loses_nothing() {
     });
     let _daemon = Daemon::start(&desk.config);
     let wanted: BTreeSet<&str> = letters.iter().map(|it| it.message_id.as_str()).collect();
-    wait_for("all explanations", || {
+    // Many kills leave much to be done.
+    let patience = PATIENCE + Duration::from_millis(50 * letters.len() as u64);
+    wait(patience, "all explanations", || {
         let answered: BTreeSet<String> = desk.out.accepted().iter().map(|it| it.header("In-Reply-To")).collect();
         wanted.iter().all(|it| answered.contains(*it)).then_some(())
     });
