@@ -115,8 +115,9 @@ impl Drop for Member {
         let Some(mut group) = self.0.take() else { return };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move { group.undo().await })),
-            // Without a runtime there is nobody to undo one part: the whole is given up.
-            Err(_) => group.tx = None,
+            // Without a runtime there is nobody to undo one part: the whole is given up, and whoever
+            // waits for it hears so.
+            Err(_) => *group = Group::default(),
         }
     }
 }
