@@ -67,7 +67,9 @@ pub(super) fn of_text(text: &str) -> Option<Original> {
     // Up to some lines of an announcement may stand before the header.
     let mut rest = text;
     for _ in 0..12 {
-        let headers = Headers::parse(rest.trim_start_matches(['\n', ' ', '\t', '>', '-', '=', '_', '*']).as_bytes());
+        let block = rest.trim_start_matches(['\n', ' ', '\t', '>', '-', '=', '_', '*']);
+        let end = block.find("\n\n").unwrap_or(block.len());
+        let headers = Headers::parse(block.get(..end).unwrap_or(block).as_bytes());
         if headers.first("from").is_some()
             || headers.first("message-id").is_some()
             || headers.first("subject").is_some()
@@ -102,7 +104,6 @@ fn of_headers(headers: &Headers, block: &str) -> Original {
         date: headers.first("date").and_then(date),
         received: headers.all("received").map(one_line).take(50).collect(),
         automatic: automatic(headers),
-        language: language(headers, headers.first("subject"), ""),
         header_text: kept(block),
         ..Original::default()
     }
@@ -166,6 +167,9 @@ fn language(headers: &Headers, subject: Option<&str>, body: &str) -> Option<Stri
 
 /// The language that a text's script shows; Latin letters are taken for English.
 fn script(text: &str) -> Option<String> {
+    if text.is_ascii() {
+        return text.bytes().filter(u8::is_ascii_alphabetic).nth(2).map(|_| "en".to_owned());
+    }
     let (mut han, mut kana, mut hangul, mut latin) = (0, 0, 0, 0);
     for c in text.chars() {
         match c {
