@@ -1,6 +1,8 @@
 //! What a message is that is no bounce, by its form and by the signs that robots leave.
 
-use super::WhyNot;
+use std::sync::LazyLock;
+
+use super::{WhyNot, text::literals::Finder};
 use crate::mail::{Mail, Mailbox, ReferenceId, header::addresses, mark};
 
 /// Machine-readable reports that are not about delivery.
@@ -66,24 +68,28 @@ const AUTO_REPLY_SUBJECTS: &[&str] = &[
     "auto-response from",
 ];
 
+static AUTO_REPLIES: LazyLock<Finder> = LazyLock::new(|| Finder::of(AUTO_REPLY_SUBJECTS));
+
 /// Words of those who want to be shown that a person writes.
-const CHALLENGES: &[&str] = &[
-    "prove that you are",
-    "confirm that you are",
-    "confirm your message",
-    "confirm your email",
-    "verify that you are",
-    "you are a person",
-    "you are human",
-    "verify your address",
-    "please confirm",
-    "challenge",
-    "whitelist",
-    "approved senders",
-    "senders i have approved",
-    "验证您的邮件",
-    "点击确认",
-];
+static CHALLENGES: LazyLock<Finder> = LazyLock::new(|| {
+    Finder::of(&[
+        "prove that you are",
+        "confirm that you are",
+        "confirm your message",
+        "confirm your email",
+        "verify that you are",
+        "you are a person",
+        "you are human",
+        "verify your address",
+        "please confirm",
+        "challenge",
+        "whitelist",
+        "approved senders",
+        "senders i have approved",
+        "验证您的邮件",
+        "点击确认",
+    ])
+});
 
 /// Whether sender and fields show a robot that answers, and which kind.
 pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
@@ -98,11 +104,11 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
             .iter()
             .any(|it| !field(it).is_empty())
         || matches!(field("precedence").as_str(), "auto_reply")
-        || AUTO_REPLY_SUBJECTS.iter().any(|it| subject.contains(it));
+        || AUTO_REPLIES.is_in(&subject);
     if answers {
         let text = mail.text();
         let head = text.get(..text.floor_char_boundary(4096)).unwrap_or(text).to_lowercase();
-        let challenge = CHALLENGES.iter().any(|it| subject.contains(it) || head.contains(it));
+        let challenge = CHALLENGES.is_in(&subject) || CHALLENGES.is_in(&head);
         return Some(if challenge { WhyNot::Challenge } else { WhyNot::AutoReply });
     }
     let listed = field("precedence") == "list"
@@ -125,7 +131,10 @@ pub(super) fn tells_of_anothers(mail: &Mail) -> Option<WhyNot> {
     let subject = mail.header("subject").unwrap_or_default();
     let answers = || subject.trim_start().starts_with('[') || without_prefix(subject).0;
     let daemon = is_daemon_name(from) || is_named(from, DAEMONS_TOO) || is_daemon(mail) && !answers();
-    let robot = robot(mail).filter(|_| !daemon)?;
+    if daemon {
+        return None;
+    }
+    let robot = robot(mail)?;
     if mail.parts().first().is_some_and(|it| it.content_type() == "multipart/report") {
         return None;
     }
@@ -293,9 +302,13 @@ pub(super) fn is_of_a_person(mail: &Mail) -> bool {
 
 /// Whether the text has links to follow.
 pub(super) fn has_links(mail: &Mail) -> bool {
-    mail.parts().iter().any(|it| {
-        let raw = String::from_utf8_lossy(&it.bytes()).to_ascii_lowercase();
-        it.is_text() && (raw.contains("href=") || raw.contains("http://") || raw.contains("https://"))
+    mail.parts().iter().filter(|it| it.is_text()).any(|it| {
+        let octets = it.bytes();
+        memchr::memchr2_iter(b'h', b'H', &octets).any(|at| {
+            let begins =
+                |word: &str| octets.get(at..at + word.len()).is_some_and(|it| it.eq_ignore_ascii_case(word.as_bytes()));
+            begins("href=") || begins("http://") || begins("https://")
+        })
     })
 }
 

@@ -1,4 +1,4 @@
-//! Text into a checked `Catalogue`: causes, rules, codes, systems, overlays, one automaton.
+//! Text into a checked `Catalogue`: causes, rules, codes, systems, overlays, and what finds their words.
 //!
 //! Every name is resolved here (cause, system, phrase, code), so that matching cannot fail. Built
 //! from the files of `catalogue/`, by the app once at start and again when `rules.d` changes.
@@ -10,12 +10,12 @@ use super::{
     code::EnhancedPattern,
     facts::Extractor,
     form::{CatalogueError, CauseForm, CodeForm, CodesForm, FactsForm, OverlayForm, RuleForm, Source},
-    literals::{Finder, Literals},
     phrase::Phrase,
     place::Ranges,
     rule::{Level, Rule},
     system::{Systems, SystemsFile},
 };
+use crate::bounce::text::literals::{Finder, Literals};
 
 /// A cause and what follows from it unless a rule says otherwise (`design.md` §4).
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Holding the catalogue against one server's words.
 //!
-//! One pass of one automaton over the squeezed text finds every literal of every rule; only rules
+//! One pass over the squeezed text finds every literal of every rule; only rules
 //! whose key literal was found are looked at. So the cost follows the text, not the catalogue.
 
 use std::{cmp::Reverse, net::IpAddr};

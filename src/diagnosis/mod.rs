@@ -9,7 +9,6 @@ mod catalogue;
 mod code;
 mod facts;
 mod form;
-mod literals;
 mod matcher;
 mod noun;
 mod phrase;

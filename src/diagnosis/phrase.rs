@@ -10,10 +10,10 @@
 use std::{net::IpAddr, ops::Range};
 
 use super::{
-    literals::{Hits, Literals},
     noun::Noun,
     text::{Text, squeeze_words},
 };
+use crate::bounce::text::literals::{Hits, Literals};
 
 /// From this length on a piece needs no word boundary.
 const SELF_EVIDENT: usize = 16;
@@ -38,7 +38,7 @@ pub(super) enum Gap {
 
 #[derive(Clone, Debug)]
 struct Piece {
-    /// Index into the automaton's literals.
+    /// Index into the finder's literals.
     literal: usize,
     length: usize,
     opens_word: bool,

@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
-use super::{Acts, Confidence, code::EnhancedPattern, form::Shape, literals::Hits, phrase::Phrase, text::Text};
-use crate::mail::{EnhancedStatusCode, ReplyCode};
+use super::{Acts, Confidence, code::EnhancedPattern, form::Shape, phrase::Phrase, text::Text};
+use crate::{
+    bounce::text::literals::Hits,
+    mail::{EnhancedStatusCode, ReplyCode},
+};
 
 /// How specific a rule is, whatever its words: the higher wins (`design.md` §1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]

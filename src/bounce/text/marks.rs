@@ -3,11 +3,10 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
 use super::{
     descriptor::{Fingerprint, Format},
     lines::{Line, head, squeeze, squeeze_onto},
+    literals::{Finder, Literals},
     shared::{Place, Shared},
 };
 use crate::mail::header::Headers;
@@ -47,10 +46,10 @@ enum Use {
     Condition(usize),
 }
 
-/// All marks of all formats in one automaton.
+/// All marks of all formats, found in one pass.
 pub(super) struct Marks {
-    automaton: Option<AhoCorasick>,
-    /// For each pattern of the automaton.
+    finder: Finder,
+    /// For each literal of the finder.
     uses: Vec<Vec<(Place, Use)>>,
     /// Squeezed length of each condition's mark.
     weights: Vec<usize>,
@@ -104,14 +103,13 @@ impl Marks {
                 index.add_fingerprint(number, fingerprint);
             }
         }
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&index.patterns).ok();
-        let Index { uses, weights, headers, owners, fingerprints, .. } = index;
-        Self { automaton, uses, weights, headers, owners, fingerprints }
+        let Index { literals, uses, weights, headers, owners, fingerprints } = index;
+        Self { finder: Finder::new(literals), uses, weights, headers, owners, fingerprints }
     }
 
     /// Looks for every mark in the lines and the fields. Marks at or after the line `cut` (or where
     /// a mark says that the original begins, if that is earlier) do not count.
-    pub(super) fn scan(&self, lines: &[Line], cut: usize, fields: Fields<'_>) -> Seen {
+    pub(super) fn scan(&self, lines: &[Line<'_>], cut: usize, fields: Fields<'_>) -> Seen {
         let mut text = String::new();
         let mut starts = Vec::with_capacity(lines.len());
         for line in lines.iter().take(cut) {
@@ -142,9 +140,9 @@ impl Marks {
         let mut squeezed = String::new();
         for field in headers.iter() {
             squeezed.clear();
-            squeeze_onto(&mut squeezed, &field.name);
+            squeeze_onto(&mut squeezed, field.name);
             let Some(marks) = header_head(&squeezed).and_then(|it| self.headers.get(&it)) else { continue };
-            squeeze_onto(&mut squeezed, head(&field.value, VALUE_LIMIT));
+            squeeze_onto(&mut squeezed, head(field.value, VALUE_LIMIT));
             for it in marks.iter().filter(|it| squeezed.starts_with(&it.mark)) {
                 seen.take(Use::Condition(it.condition), 0);
             }
@@ -152,14 +150,13 @@ impl Marks {
     }
 
     fn search(&self, haystack: &str, place: Place, mut found: impl FnMut(Use, Range<usize>)) {
-        let Some(automaton) = &self.automaton else { return };
-        for hit in automaton.find_overlapping_iter(haystack) {
-            for (where_, use_) in self.uses.get(hit.pattern().as_usize()).into_iter().flatten() {
+        self.finder.each(haystack.as_bytes(), |literal, at| {
+            for (where_, use_) in self.uses.get(literal as usize).into_iter().flatten() {
                 if *where_ == place {
-                    found(*use_, hit.range());
+                    found(*use_, at.clone());
                 }
             }
-        }
+        });
     }
 
     /// Whether the words bear the sign.
@@ -181,16 +178,10 @@ impl Marks {
         if seen.conditions.is_empty() {
             return Vec::new();
         }
-        let mut held: Vec<Option<usize>> = vec![None; self.weights.len()];
-        for (condition, _) in &seen.conditions {
-            if let Some(slot) = held.get_mut(*condition) {
-                *slot = self.weights.get(*condition).copied();
-            }
-        }
-        let held = |it: &usize| held.get(*it).copied().flatten();
-        let mut asked: Vec<usize> =
-            seen.conditions.iter().filter_map(|(condition, _)| self.owners.get(*condition).copied()).collect();
-        asked.sort_unstable();
+        let mut held: Vec<usize> = seen.conditions.iter().map(|(condition, _)| *condition).collect();
+        held.sort_unstable();
+        let mut asked: Vec<usize> = held.iter().filter_map(|it| self.owners.get(*it).copied()).collect();
+        let held = |it: &usize| held.binary_search(it).ok().and_then(|_| self.weights.get(*it).copied());
         asked.dedup();
         let mut claims: Vec<Claim> = Vec::new();
         for fingerprint in asked.into_iter().filter_map(|it| self.fingerprints.get(it)) {
@@ -237,8 +228,7 @@ impl Seen {
 
 #[derive(Default)]
 struct Index {
-    numbers: HashMap<String, usize>,
-    patterns: Vec<String>,
+    literals: Literals,
     uses: Vec<Vec<(Place, Use)>>,
     weights: Vec<usize>,
     headers: HashMap<Head, Vec<HeaderMark>>,
@@ -248,13 +238,9 @@ struct Index {
 
 impl Index {
     fn add(&mut self, mark: &str, place: Place, use_: Use) {
-        let pattern = pattern(mark);
         debug_assert!(!squeeze(mark).is_empty(), "the mark `{mark}` would be found everywhere");
-        let number = *self.numbers.entry(pattern.clone()).or_insert_with(|| {
-            self.patterns.push(pattern);
-            self.uses.push(Vec::new());
-            self.patterns.len() - 1
-        });
+        let number = self.literals.number(pattern(mark));
+        self.uses.resize(self.literals.len(), Vec::new());
         if let Some(uses) = self.uses.get_mut(number) {
             uses.push((place, use_));
         }
@@ -297,7 +283,7 @@ fn header_head(squeezed: &str) -> Option<Head> {
     squeezed.as_bytes().first_chunk().copied()
 }
 
-/// A mark as the automaton looks for it.
+/// A mark as the finder looks for it.
 fn pattern(mark: &str) -> String {
     let mut pattern = String::new();
     if mark.starts_with('^') {
