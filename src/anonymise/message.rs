@@ -147,7 +147,7 @@ fn field(name: &str, value: &[u8], role: Role, words: &mut Rewriter<'_>) -> Vec<
         }
         "from" | "to" | "cc" | "bcc" | "sender" | "reply-to" => {
             let names = header::addresses(&decoded).into_iter().filter_map(|(name, _)| name);
-            let known = names.fold(decoded.clone(), |all, name| all.replace(&name, &words.display_name(&name)));
+            let known = names.fold(decoded.to_string(), |all, name| all.replace(&name, &words.display_name(&name)));
             words.text(&known)
         }
         "received" => {

@@ -339,11 +339,11 @@ impl People {
                 | "envelope-to"
                 | "disposition-notification-to"
                 | "x-failed-recipients" => {
-                    let found = header::addresses(&field.value);
+                    let found = header::addresses(field.value);
                     self.addresses.extend(found.into_iter().map(|(name, it)| (it.to_string(), name)));
                 }
                 // The outermost subject is the notice's own, most often.
-                "subject" | "thread-topic" if !outermost => self.subject(&field.value),
+                "subject" | "thread-topic" if !outermost => self.subject(field.value),
                 _ => {}
             }
         }

@@ -102,7 +102,7 @@ pub(super) fn nothing_left(names: &Names, bytes: &[u8]) -> Result<(), Refusal> {
 fn collect(mail: &Mail, shown: &mut String) {
     for part in mail.parts() {
         for field in part.headers().iter() {
-            shown.push_str(&field.value);
+            shown.push_str(field.value);
             shown.push('\n');
         }
         if part.is_text() || part.children().is_empty() {

@@ -178,7 +178,7 @@ fn read(text: &str) -> Report {
             if repeated {
                 close(&mut report, std::mem::take(&mut group));
             }
-            take(&mut report, &mut group, &name, &field.value);
+            take(&mut report, &mut group, &name, field.value);
         }
         if group.names_somebody() {
             close(&mut report, std::mem::take(&mut group));
@@ -215,7 +215,7 @@ fn take(report: &mut Report, group: &mut Group, name: &str, value: &str) {
         "action" => group.action = Some(value),
         "status" => group.status = Some(value),
         "diagnostic-code" => {
-            let words = || decode_words(value.as_bytes());
+            let words = || decode_words(value.as_bytes()).into_owned();
             group.diagnostic = group.diagnostic.take().or_else(|| Some(words()));
         }
         "remote-mta" => group.remote_mta = host(&value),

@@ -67,7 +67,7 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     let envelope = envelope(mail);
     let no =
         |because, envelope| Recognition::NotABounce(NotABounce { because, forwarded_by: None, quoted: None, envelope });
-    if mail.headers().is_empty() || !mail.headers().iter().any(|it| is_known_field(&it.name)) {
+    if mail.headers().is_empty() || !mail.headers().iter().any(|it| is_known_field(it.name)) {
         return no(WhyNot::Unreadable, envelope);
     }
     let reading = text::read(mail);

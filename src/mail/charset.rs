@@ -11,20 +11,21 @@ use encoding_rs::{BIG5, EUC_JP, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, 
 
 /// Decodes `bytes`, of which the sender says that they are in `label`.
 #[must_use]
-pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
-    if bytes.is_ascii() && label.is_some_and(|it| it.to_ascii_lowercase().ends_with("utf-7")) {
-        return utf_7(bytes);
+pub fn decode<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
+    if label.is_some_and(|it| it.to_ascii_lowercase().ends_with("utf-7")) && bytes.is_ascii() {
+        return Cow::Owned(utf_7(bytes));
     }
-    if bytes.is_ascii() && !bytes.contains(&0x1b) {
-        return lossy(bytes).into_owned();
+    if memchr::memchr(0x1b, bytes).is_some()
+        && (label.and_then(encoding) == Some(ISO_2022_JP) || speaks_iso_2022_jp(bytes))
+    {
+        return ISO_2022_JP.decode_without_bom_handling(bytes).0;
     }
+    std::str::from_utf8(bytes).map_or_else(|_| Cow::Owned(decode_other(bytes, label)), Cow::Borrowed)
+}
+
+/// What is no UTF-8.
+fn decode_other(bytes: &[u8], label: Option<&str>) -> String {
     let labelled = label.and_then(encoding);
-    if bytes.contains(&0x1b) && (labelled == Some(ISO_2022_JP) || speaks_iso_2022_jp(bytes)) {
-        return ISO_2022_JP.decode_without_bom_handling(bytes).0.into_owned();
-    }
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return text.to_owned();
-    }
     if let Some(encoding) = labelled.filter(|it| *it != UTF_8 && !is_western(it)) {
         let (text, damaged) = encoding.decode_without_bom_handling(bytes);
         if !damaged || !has_form_of_gb18030(bytes) {

@@ -10,16 +10,25 @@ use super::{Mailbox, charset, transfer};
 /// The fields of one header block, in order. Names are kept as written and found in any case.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Headers {
-    fields: Vec<Field>,
+    /// Name and value of each, one behind the other: most headers have dozens of fields.
+    text: String,
+    fields: Vec<Ends>,
+}
+
+/// Where in `Headers::text` a field's name and value end; it begins where the one before ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Ends {
+    name: usize,
+    value: usize,
 }
 
 /// One field: its name as written, its value unfolded, decoded and trimmed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Field {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Field<'h> {
     /// The name without the colon.
-    pub name: String,
+    pub name: &'h str,
     /// The value.
-    pub value: String,
+    pub value: &'h str,
 }
 
 impl Headers {
@@ -35,33 +44,44 @@ impl Headers {
         Self::read(block, |value| charset::decode(value, None))
     }
 
-    fn read(block: &[u8], decode: fn(&[u8]) -> String) -> Self {
-        let field = |(name, value): (String, Cow<'_, [u8]>)| Field { name, value: decode(&value) };
-        let mut fields = Vec::new();
-        let mut current: Option<(String, Cow<'_, [u8]>)> = None;
+    fn read(block: &[u8], decode: fn(&[u8]) -> Cow<'_, str>) -> Self {
+        let mut headers = Self { text: String::with_capacity(block.len()), fields: Vec::new() };
+        let mut current: Option<(&[u8], &[u8])> = None;
+        let mut unfolded: Vec<u8> = Vec::new();
         let mut rest = Some(block);
         while let Some(block) = rest {
             let end = memchr::memchr(b'\n', block);
             let line = block.get(..end.unwrap_or(block.len())).unwrap_or_default();
             rest = end.and_then(|it| block.get(it + 1..));
             if line.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
-                if let Some((_, value)) = &mut current {
-                    let value = value.to_mut();
-                    value.push(b' ');
-                    value.extend_from_slice(line.trim_ascii());
+                if let Some((_, value)) = current {
+                    if unfolded.is_empty() {
+                        unfolded.extend_from_slice(value);
+                    }
+                    unfolded.push(b' ');
+                    unfolded.extend_from_slice(line.trim_ascii());
                 }
                 continue;
             }
             if let Some(name) = field_name(line) {
-                fields.extend(current.take().map(field));
+                headers.push(current, &unfolded, decode);
+                unfolded.clear();
                 let value = line.get(name.len() + 1..).unwrap_or_default();
-                let name = charset::lossy(name.trim_ascii()).into_owned();
                 // A colon may stand behind blanks (`Subject : x`), which `name` still holds.
-                current = Some((name, Cow::Borrowed(value.trim_ascii())));
+                current = Some((name.trim_ascii(), value.trim_ascii()));
             }
         }
-        fields.extend(current.map(field));
-        Self { fields }
+        headers.push(current, &unfolded, decode);
+        headers
+    }
+
+    /// Adds a field: its value is what was unfolded, if anything was.
+    fn push(&mut self, field: Option<(&[u8], &[u8])>, unfolded: &[u8], decode: fn(&[u8]) -> Cow<'_, str>) {
+        let Some((name, value)) = field else { return };
+        self.text.push_str(&charset::lossy(name));
+        let name = self.text.len();
+        self.text.push_str(&decode(if unfolded.is_empty() { value } else { unfolded }));
+        self.fields.push(Ends { name, value: self.text.len() });
     }
 
     /// The first field of that name.
@@ -72,12 +92,18 @@ impl Headers {
 
     /// Every field of that name, topmost first.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.fields.iter().filter(move |it| it.name.eq_ignore_ascii_case(name)).map(|it| it.value.as_str())
+        self.iter().filter(move |it| it.name.eq_ignore_ascii_case(name)).map(|it| it.value)
     }
 
     /// Every field.
-    pub fn iter(&self) -> impl Iterator<Item = &Field> {
-        self.fields.iter()
+    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
+        let begins = std::iter::once(0).chain(self.fields.iter().map(|it| it.value));
+        let part = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
+        let field = move |(begin, ends): (usize, &Ends)| Field {
+            name: part(begin, ends.name),
+            value: part(ends.name, ends.value),
+        };
+        begins.zip(&self.fields).map(field)
     }
 
     /// Whether there is no field at all.
@@ -98,13 +124,9 @@ pub(crate) fn field_name(line: &[u8]) -> Option<&[u8]> {
 /// Decodes the encoded words of an unfolded value. Neighbours of one charset are joined before
 /// their charset is decoded, because senders split them inside characters, against RFC 2047 §5.
 #[must_use]
-pub fn decode_words(value: &[u8]) -> String {
-    if value.is_ascii()
-        && !value.contains(&0x1b)
-        && memchr::memchr_iter(b'=', value).all(|it| value.get(it + 1) != Some(&b'?'))
-        && let Ok(text) = std::str::from_utf8(value)
-    {
-        return text.to_owned();
+pub fn decode_words(value: &[u8]) -> Cow<'_, str> {
+    if memchr::memchr_iter(b'=', value).all(|it| value.get(it + 1) != Some(&b'?')) {
+        return charset::decode(value, None);
     }
     let mut out = String::with_capacity(value.len());
     let (mut plain_from, mut at) = (0, 0);
@@ -132,7 +154,7 @@ pub fn decode_words(value: &[u8]) -> String {
     }
     flush(&mut out, pending);
     out.push_str(&charset::decode(&value[plain_from..], None));
-    out
+    Cow::Owned(out)
 }
 
 fn flush(out: &mut String, word: Option<(String, Vec<u8>)>) {

@@ -247,10 +247,10 @@ impl Part {
         self.text.get_or_init(|| {
             let bytes = self.bytes();
             let mut text = charset::decode(&bytes, self.parameter("charset"));
-            if text.contains('\r') {
-                text = text.replace("\r\n", "\n").replace('\r', "\n");
+            if memchr::memchr(b'\r', text.as_bytes()).is_some() {
+                text = Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"));
             }
-            if self.content_type == "text/html" { html::to_text(&text) } else { text }
+            if self.content_type == "text/html" { html::to_text(&text) } else { text.into_owned() }
         })
     }
 
@@ -266,7 +266,7 @@ impl Part {
 
 /// LF lines, without a leading `From ` line (RFC 4155) and without blank lines before the header.
 fn normalise(bytes: &[u8]) -> Vec<u8> {
-    let mut out = if bytes.contains(&b'\r') {
+    let mut out = if memchr::memchr(b'\r', bytes).is_some() {
         let mut out = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while let Some(at) = memchr::memchr(b'\r', rest) {
@@ -376,7 +376,7 @@ fn part(
     let mut parameters = Vec::new();
     for field in [it.content_disposition(), content_type].into_iter().flatten() {
         for attribute in field.attributes().unwrap_or_default().iter().take(20) {
-            let value = super::header::decode_words(unmask(&attribute.value).as_bytes());
+            let value = super::header::decode_words(unmask(&attribute.value).as_bytes()).into_owned();
             parameters.push((unmask(&attribute.name), value));
         }
     }

@@ -186,6 +186,9 @@ fn repeats<'w>(code: &str, status: Option<&str>, word: &'w str, after: &[&str]) 
 /// The words behind Exim's escapes: it prints octets beyond ASCII as `\\347\\224\\250`, so a Chinese
 /// reply arrives as digits. What decodes to nothing readable stays as it came.
 pub fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -197,7 +200,7 @@ pub fn unescaped(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let decoded = decode(&bytes, None);
-    if decoded.contains('\u{fffd}') { Cow::Borrowed(text) } else { Cow::Owned(decoded) }
+    if decoded.contains('\u{fffd}') { Cow::Borrowed(text) } else { Cow::Owned(decoded.into_owned()) }
 }
 
 /// An octet beyond ASCII in octal.

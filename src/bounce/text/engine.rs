@@ -31,7 +31,7 @@ pub(super) struct Found {
 }
 
 /// Reads `lines` by `format`; no recipient, no reading.
-pub(super) fn read(format: &Format, lines: &[Line]) -> Vec<Found> {
+pub(super) fn read(format: &Format, lines: &[Line<'_>]) -> Vec<Found> {
     let (patterns, rules) = (format.patterns(), &format.descriptor.read);
     let region = region(patterns, lines);
     let mut reader = Reader::new(patterns, rules);
@@ -45,14 +45,14 @@ pub(super) fn read(format: &Format, lines: &[Line]) -> Vec<Found> {
 }
 
 /// What stands where the recipients should, for a text that names none of them there.
-pub(super) fn block(format: &Format, lines: &[Line]) -> Option<String> {
+pub(super) fn block(format: &Format, lines: &[Line<'_>]) -> Option<String> {
     let region = region(format.patterns(), lines);
-    let words = region.iter().filter(|it| !it.is_blank()).take(40).map(|it| it.text.as_str());
+    let words = region.iter().filter(|it| !it.is_blank()).take(40).map(|it| &*it.text);
     if region.len() < lines.len() { one_line(words) } else { None }
 }
 
 /// The lines in which recipients are sought.
-fn region<'l>(patterns: &Patterns, lines: &'l [Line]) -> &'l [Line] {
+fn region<'l>(patterns: &Patterns, lines: &'l [Line<'l>]) -> &'l [Line<'l>] {
     let begin = (0..lines.len()).find_map(|number| {
         let line = lines.get(number)?;
         if patterns.begin.is_match(line) {
@@ -90,7 +90,7 @@ impl Said {
     }
 }
 
-fn prose(patterns: &Patterns, lines: &[Line]) -> Vec<Prose> {
+fn prose(patterns: &Patterns, lines: &[Line<'_>]) -> Vec<Prose> {
     if patterns.prose.is_empty() {
         return Vec::new();
     }
@@ -127,13 +127,13 @@ fn addresses(captures: &Caught<'_>) -> Vec<String> {
 }
 
 /// The first paragraph that says something.
-fn top(patterns: &Patterns, lines: &[Line]) -> Option<String> {
-    let said = |line: &&Line| !patterns.skip.is_match(*line) && !patterns.stop.is_match(*line);
+fn top(patterns: &Patterns, lines: &[Line<'_>]) -> Option<String> {
+    let said = |line: &&Line<'_>| !patterns.skip.is_match(*line) && !patterns.stop.is_match(*line);
     let paragraph: Vec<&str> = lines
         .iter()
         .skip_while(|line| line.is_blank() || !said(line))
         .take_while(|line| !line.is_blank() && said(line) && !patterns.recipient.is_match(*line))
-        .map(|line| line.text.as_str())
+        .map(|line| &*line.text)
         .collect();
     one_line(paragraph)
 }
@@ -177,7 +177,7 @@ impl<'p> Reader<'p> {
         Self { patterns, rules, entries: Vec::new(), open: Open::Nothing, early: None, blanks: 0, said: false }
     }
 
-    fn line<'a>(&mut self, line: &Line, prose: impl Iterator<Item = &'a Prose>) {
+    fn line<'a>(&mut self, line: &Line<'_>, prose: impl Iterator<Item = &'a Prose>) {
         let mut named = false;
         for it in prose {
             for address in &it.addresses {
@@ -192,7 +192,7 @@ impl<'p> Reader<'p> {
             self.blank();
             return;
         }
-        let text = line.text.as_str();
+        let text = &*line.text;
         if self.patterns.skip.is_match(line) {
             return;
         }
@@ -232,7 +232,7 @@ impl<'p> Reader<'p> {
     }
 
     /// Names the recipients of a line that a pattern knows; `false` if none does.
-    fn recipient(&mut self, line: &Line) -> bool {
+    fn recipient(&mut self, line: &Line<'_>) -> bool {
         let deeper = self.blanks == 0
             && self.open == Open::Recipient
             && self.entries.last().is_some_and(|it| line.indent > it.indent);
@@ -248,11 +248,11 @@ impl<'p> Reader<'p> {
         !found.is_empty()
     }
 
-    fn name(&mut self, address: String, line: &Line, said: &Said) {
+    fn name(&mut self, address: String, line: &Line<'_>, said: &Said) {
         let with_previous = !self.said && !self.entries.is_empty();
         let below: Vec<String> = (!said.reason.is_empty()).then(|| said.reason.clone()).into_iter().collect();
         self.said = !below.is_empty();
-        let (alias, indent, line) = (said.alias.clone(), line.indent, line.text.clone());
+        let (alias, indent, line) = (said.alias.clone(), line.indent, line.text.clone().into_owned());
         let entry = Entry { address, alias, indent, line, below, labelled: None, with_previous };
         self.entries.push(entry);
         self.open = if self.rules.until == Until::Line { Open::Nothing } else { Open::Recipient };

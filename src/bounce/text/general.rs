@@ -34,10 +34,10 @@ pub(super) fn is_likely(seen: &Seen, fields: Fields<'_>) -> bool {
 }
 
 /// Recipients of the field X-Failed-Recipients, which Exim, Gmail and others write.
-pub(super) fn failed_recipients_field(lines: &[Line], fields: Fields<'_>) -> Vec<Found> {
+pub(super) fn failed_recipients_field(lines: &[Line<'_>], fields: Fields<'_>) -> Vec<Found> {
     let said = || {
-        let words = lines.iter().filter(|it| !it.is_blank()).map(|it| it.text.as_str());
-        let replies = lines.iter().filter(|it| codes::looks_like_reply(&it.text)).map(|it| it.text.as_str());
+        let words = lines.iter().filter(|it| !it.is_blank()).map(|it| &*it.text);
+        let replies = lines.iter().filter(|it| codes::looks_like_reply(&it.text)).map(|it| &*it.text);
         one_line(replies.take(3)).or_else(|| one_line(words.take(40)))
     };
     let named = fields.headers.all("X-Failed-Recipients").flat_map(addresses);
@@ -45,7 +45,7 @@ pub(super) fn failed_recipients_field(lines: &[Line], fields: Fields<'_>) -> Vec
 }
 
 /// The failed recipients, as far as they can be told; `None` if this is no bounce.
-pub(super) fn read(lines: &[Line], seen: &Seen, fields: Fields<'_>, shared: &SharedPatterns) -> Option<Vec<Found>> {
+pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: &SharedPatterns) -> Option<Vec<Found>> {
     let certainty = certainty(lines, seen, fields)?;
     let lines = lines.get(..LINE_LIMIT.min(lines.len())).unwrap_or_default();
     let weighing = Weighing {
@@ -90,7 +90,7 @@ enum Certainty {
 
 /// Signs are added up: the sender, the subject, what the text says, a reply in it. The text alone
 /// does not suffice, for people quote bounces; nor does the sender, for postmasters write letters.
-fn certainty(lines: &[Line], seen: &Seen, fields: Fields<'_>) -> Option<Certainty> {
+fn certainty(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>) -> Option<Certainty> {
     let has = |sign| seen.first(sign).is_some();
     let points = |held: bool, points: u8| if held { points } else { 0 };
     let sender = has(Sign::Daemon) || null_path(fields);
@@ -141,7 +141,7 @@ fn own_addresses(fields: Fields<'_>) -> Vec<(String, i32)> {
         "to" | "return-path" | "delivered-to" | "errors-to" => Some(3),
         _ => None,
     };
-    let fields = fields.headers.iter().filter_map(|it| Some((against(&it.name)?, &it.value)));
+    let fields = fields.headers.iter().filter_map(|it| Some((against(it.name)?, it.value)));
     fields
         .flat_map(|(against, value)| addresses(value).into_iter().map(move |(it, _)| (it.to_lowercase(), against)))
         .collect()
@@ -162,7 +162,7 @@ struct Candidate {
 }
 
 struct Weighing<'a> {
-    lines: &'a [Line],
+    lines: &'a [Line<'a>],
     seen: &'a Seen,
     shared: &'a SharedPatterns,
     own: Vec<(String, i32)>,
@@ -193,7 +193,7 @@ impl Weighing<'_> {
         self.ask(number, |it| &it.label, |line| is_label(&line.text))
     }
 
-    fn ask(&self, number: usize, which: fn(&Known) -> &OnceCell<bool>, ask: impl FnOnce(&Line) -> bool) -> bool {
+    fn ask(&self, number: usize, which: fn(&Known) -> &OnceCell<bool>, ask: impl FnOnce(&Line<'_>) -> bool) -> bool {
         let line = self.lines.get(number).zip(self.known.get(number));
         line.is_some_and(|(line, known)| *which(known).get_or_init(|| ask(line)))
     }
@@ -215,7 +215,7 @@ impl Weighing<'_> {
         candidates
     }
 
-    fn weight(&self, number: usize, line: &Line, address: &str, before: &str) -> i32 {
+    fn weight(&self, number: usize, line: &Line<'_>, address: &str, before: &str) -> i32 {
         let mut below = self.paragraph_below(number);
         let rest = squeeze(&line.text.replace(address, ""));
         let signs = self.seen.lines(Sign::Sentence).chain(self.seen.lines(Sign::Delayed));
@@ -268,7 +268,7 @@ impl Weighing<'_> {
     fn words(&self, at: usize, end: usize, address: &str) -> Option<String> {
         let end = if at < end { end } else { self.lines.len() };
         let lines = self.lines.get(at..end)?.iter().take(REACH).take_while(|it| !it.is_blank());
-        let words = one_line(lines.map(|it| it.text.as_str()))?;
+        let words = one_line(lines.map(|it| &*it.text))?;
         let words = words.strip_prefix(&format!("<{address}>:")).unwrap_or(&words).trim();
         Some(self.shared.label.group(words, "reason").unwrap_or_else(|| words.to_owned()))
     }

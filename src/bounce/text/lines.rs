@@ -16,9 +16,9 @@ const LINE_LIMIT: usize = 4 * 1024;
 
 /// One line, folded, without its end.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct Line<'t> {
     /// Folded text, trimmed on both sides.
-    pub(super) text: String,
+    pub(super) text: Cow<'t, str>,
     /// Leading blanks, a tab counted as eight.
     pub(super) indent: usize,
     /// Where the line begins in the text it was cut from, in octets.
@@ -27,20 +27,25 @@ pub(super) struct Line {
     pub(super) octets: Set,
 }
 
-impl<'a> From<&'a Line> for Sought<'a> {
-    fn from(line: &'a Line) -> Self {
+impl<'a> From<&'a Line<'_>> for Sought<'a> {
+    fn from(line: &'a Line<'_>) -> Self {
         Self { text: &line.text, octets: line.octets }
     }
 }
 
-impl Line {
+impl Line<'_> {
     pub(super) fn is_blank(&self) -> bool {
         self.text.is_empty()
+    }
+
+    /// The same, apart from the text it was cut from.
+    pub(super) fn into_owned(self) -> Line<'static> {
+        Line { text: Cow::Owned(self.text.into_owned()), indent: self.indent, at: self.at, octets: self.octets }
     }
 }
 
 /// Cuts `text` (any line ends) into folded lines; at most `TEXT_LIMIT` octets of it.
-pub(super) fn lines(text: &str) -> Vec<Line> {
+pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
     let text = head(text, TEXT_LIMIT);
     let mut found = Vec::new();
     let mut at = 0;
@@ -54,10 +59,13 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
     found
 }
 
-fn line(piece: &str, at: usize) -> Line {
+fn line(piece: &str, at: usize) -> Line<'_> {
     let folded = fold(head(piece, LINE_LIMIT));
     let indent = folded.chars().take_while(|c| c.is_whitespace()).map(|c| if c == '\t' { 8 } else { 1 }).sum();
-    let text = folded.trim().to_owned();
+    let text = match folded {
+        Cow::Borrowed(it) => Cow::Borrowed(it.trim()),
+        Cow::Owned(it) => Cow::Owned(it.trim().to_owned()),
+    };
     Line { octets: Set::of_text(&text), text, indent, at }
 }
 
@@ -153,11 +161,14 @@ pub(super) fn squeeze_onto(squeezed: &mut String, text: &str) {
 /// Gateways that re-wrap a bounce drop the header that named the encoding (RFC 2045 §6.7).
 pub(super) fn quoted_printable_remains(text: &str) -> Option<String> {
     let text = head(text, TEXT_LIMIT);
-    if !text.contains('=') {
-        return None;
+    let (mut soft_breaks, mut escapes) = (0, 0);
+    for at in memchr::memchr_iter(b'=', text.as_bytes()) {
+        match text.as_bytes().get(at + 1..).unwrap_or_default() {
+            [b'\n', ..] => soft_breaks += 1,
+            [b'3', b'D', ..] | [b'2', b'0', b'\n', ..] | [b'E', ..] => escapes += 1,
+            _ => {}
+        }
     }
-    let soft_breaks = text.matches("=\n").count();
-    let escapes = text.matches("=3D").count() + text.matches("=20\n").count() + text.matches("=E").count();
     if soft_breaks + escapes < 3 || escapes == 0 {
         return None;
     }
@@ -193,7 +204,7 @@ mod tests {
     fn lines_know_their_indent_and_place_for_any_line_end() {
         for text in ["a\n  b\n\nc", "a\r  b\r\rc"] {
             let found = lines(text);
-            assert_eq!(found.iter().map(|it| it.text.as_str()).collect::<Vec<_>>(), ["a", "b", "", "c"]);
+            assert_eq!(found.iter().map(|it| &*it.text).collect::<Vec<_>>(), ["a", "b", "", "c"]);
             assert_eq!((found[1].indent, found[1].at, found[3].at), (2, 2, 7));
         }
         assert_eq!(lines("a\r\nb\r\n").len(), 2);

@@ -26,7 +26,7 @@ const KNOWN: [&str; 16] = [
 ];
 
 /// The number of the line at which the first header block begins.
-pub(super) fn header_block(lines: &[Line]) -> Option<usize> {
+pub(super) fn header_block(lines: &[Line<'_>]) -> Option<usize> {
     let mut begin = None;
     let (mut trace, mut known) = (0, 0);
     for (number, line) in lines.iter().enumerate() {
@@ -47,7 +47,7 @@ pub(super) fn header_block(lines: &[Line]) -> Option<usize> {
 }
 
 /// The lower-cased name of the field that begins in this line (RFC 5322 §2.2).
-fn field_name(line: &Line) -> Option<String> {
+fn field_name(line: &Line<'_>) -> Option<String> {
     let (name, _) = line.text.split_once(':')?;
     let name = name.trim_end();
     let sound = line.indent == 0

@@ -32,7 +32,7 @@ pub struct Particulars {
 
 impl Particulars {
     /// Reads the labelled rows among the human lines.
-    pub(super) fn of_lines(lines: &[Line], shared: &SharedPatterns) -> Self {
+    pub(super) fn of_lines(lines: &[Line<'_>], shared: &SharedPatterns) -> Self {
         let value = |patterns: &AnyOf, group: &str| {
             let rows = lines.iter().take(200).filter(|it| it.text.contains([':', '(']));
             rows.into_iter().find_map(|it| patterns.group(it, group))

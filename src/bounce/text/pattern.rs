@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::syntax::{Node, Set, parse};
+use crate::mail::charset::lossy;
 
 /// Choices in one search that are not remembered, which costs more than to make a few of them twice.
 const UNREMEMBERED: usize = 1000;
@@ -85,12 +86,12 @@ impl<'a> Caught<'a> {
     pub(super) fn group(&self, name: &str) -> Option<Cow<'a, str>> {
         let number = self.groups.iter().position(|it| it == name)?;
         let (start, end) = (self.slots.get(2 * number)?, self.slots.get(2 * number + 1)?);
-        self.text.get(*start..*end).map(String::from_utf8_lossy)
+        self.text.get(*start..*end).map(lossy)
     }
 
     /// The text of all of it.
     pub(super) fn whole(&self) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.text.get(self.start..self.end).unwrap_or_default())
+        lossy(self.text.get(self.start..self.end).unwrap_or_default())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     mail::{Mail, Mailbox, html::resolve_entities},
 };
 
-/// Every descriptor, with the marks of all in one automaton.
+/// Every descriptor, with the marks of all.
 pub(super) struct Formats {
     pub(super) all: Vec<Format>,
     marks: Marks,
@@ -30,7 +30,7 @@ pub(super) struct Formats {
 struct Text<'m> {
     mail: &'m Mail,
     fields: Fields<'m>,
-    lines: Vec<Line>,
+    lines: Vec<Line<'m>>,
     seen: Seen,
     original_at: Option<usize>,
 }
@@ -139,7 +139,7 @@ impl Formats {
         lines.truncate(cut);
         let human = text.get(..original_at.unwrap_or(text.len())).unwrap_or(text);
         if let Some(decoded) = lines::quoted_printable_remains(human) {
-            lines = lines::lines(&decoded);
+            lines = lines::lines(&decoded).into_iter().map(Line::into_owned).collect();
             seen = self.marks.scan(&lines, lines.len(), fields);
         }
         Text { mail, fields, lines, seen, original_at }
@@ -212,7 +212,7 @@ impl Spoken<'_> {
         let context = if found.context == reason { "" } else { found.context.as_str() };
         let remote_mta = self.remote_mta(&reason).or_else(|| self.remote_mta(context)).or(found.host);
         let action = self.action();
-        let expired = self.formats.marks.says(Sign::Expired, &format!("{reason}\n{}", found.context));
+        let expired = self.formats.marks.says(Sign::Expired, &format!("{reason}\n{context}"));
         Some(TextRecipient {
             address,
             original: alias,
@@ -251,7 +251,7 @@ impl Spoken<'_> {
 
     fn reporting_mta(&self) -> Option<String> {
         let of_format = self.format.map(|it| &it.patterns().reporting_mta);
-        let told = |line: &Line| {
+        let told = |line: &Line<'_>| {
             let own = of_format.and_then(|it| it.group(line, "host"));
             own.or_else(|| self.formats.shared.reporting_mta.group(line, "host"))
         };

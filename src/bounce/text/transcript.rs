@@ -17,12 +17,12 @@ pub(super) struct Transcript {
 }
 
 /// Reads the lines of a transcript.
-pub(super) fn read(lines: &[Line]) -> Transcript {
+pub(super) fn read(lines: &[Line<'_>]) -> Transcript {
     let mut found = Transcript::default();
     let mut addressed: Option<String> = None;
     let mut reply: Vec<&str> = Vec::new();
     for line in lines {
-        let text = line.text.as_str();
+        let text = &*line.text;
         if let Some(host) = after(text, "while talking to ") {
             found.host = Some(host.trim_end_matches([':', '.', ' ']).to_owned());
         } else if let Some(command) = text.strip_prefix(">>>") {
