@@ -76,23 +76,29 @@ impl Drop for SmallDisk {
     }
 }
 
+/// A desk whose journal lies on a disk of two megabytes; `None`, said aloud, where none may be mounted.
+fn desk_on_a_small_disk() -> Option<(Desk, SmallDisk)> {
+    let mut desk = Desk::open().without_limits();
+    let disk = SmallDisk::mount(&desk.config.path("disk"), "2m");
+    let Some(disk) = disk else {
+        crate::harness::skip("may not mount a small disk here");
+        return None;
+    };
+    desk.config.set("journal.url", format!("sqlite:{}", disk.0.join("journal.db").display()));
+    Some((desk, disk))
+}
+
 #[test]
 fn with_a_full_disk_the_inbox_stays_untouched_until_there_is_room_again() {
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let mut desk = Desk::open().without_limits();
-    let disk = desk.config.path("disk");
-    let Some(_disk) = SmallDisk::mount(&disk, "2m") else {
-        crate::harness::skip("may not mount a small disk here");
-        return;
-    };
-    desk.config.set("journal.url", format!("sqlite:{}", disk.join("journal.db").display()));
+    let Some((desk, disk)) = desk_on_a_small_disk() else { return };
     let mut daemon = Daemon::start(&desk.config);
     let first = desk.bounce("chen", "first");
     desk.wait_explained(&first);
 
-    let ballast = disk.join("ballast");
+    let ballast = disk.0.join("ballast");
     let full = fs::write(&ballast, vec![0; 4 << 20]);
     assert!(full.is_err(), "the disk is full");
     let second = desk.bounce("chen", "second");
@@ -132,18 +138,12 @@ fn what_became_of_a_mail_is_on_record_although_the_disk_was_full_when_it_was_tak
     if !servers_here(&["dovecot"]) {
         return;
     }
-    let mut desk = Desk::open().without_limits();
-    let disk = desk.config.path("disk");
-    let Some(_disk) = SmallDisk::mount(&disk, "2m") else {
-        crate::harness::skip("may not mount a small disk here");
-        return;
-    };
-    desk.config.set("journal.url", format!("sqlite:{}", disk.join("journal.db").display()));
+    let Some((desk, disk)) = desk_on_a_small_disk() else { return };
     desk.out.on(Step::Dot, "", Answer::Late);
     let daemon = Daemon::start(&desk.config);
     let letter = desk.bounce("chen", "first");
     wait_for("the final dot", || desk.out.commands().iter().any(|it| it == "(waits)").then_some(()));
-    let ballast = disk.join("ballast");
+    let ballast = disk.0.join("ballast");
     assert!(fs::write(&ballast, vec![0; 4 << 20]).is_err(), "the disk is full");
     desk.out.forgive();
     desk.wait_explained(&letter);
