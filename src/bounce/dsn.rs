@@ -164,11 +164,14 @@ fn report_begins(text: &str) -> Option<usize> {
 fn read(text: &str) -> Report {
     let mut report = Report::default();
     let mut group = Group::default();
+    let mut name = String::new();
     for block in text.split("\n\n") {
         let block = unfolded_replies(block.trim_start_matches('\n'));
         let headers = Headers::parse_undecoded(block.as_bytes());
         for field in headers.iter() {
-            let name = field.name.trim().to_ascii_lowercase();
+            name.clear();
+            name.push_str(field.name.trim());
+            name.make_ascii_lowercase();
             let repeated = match name.as_str() {
                 "final-recipient" => group.final_recipient.is_some(),
                 "original-recipient" => group.original_recipient.is_some(),
@@ -209,11 +212,13 @@ fn take(report: &mut Report, group: &mut Group, name: &str, value: &str) {
             report.original_envelope_id = Some(value.trim().to_owned());
         }
         "x-postfix-sender" | "x-mailer-sender" | "x-sender" => report.sender = address(&value),
-        "final-recipient" => group.final_recipient = Some(value),
-        "original-recipient" => group.original_recipient = Some(value),
-        "x-actual-recipient" | "x-original-recipient" | "final-log-recipient" => group.other_recipient = Some(value),
-        "action" => group.action = Some(value),
-        "status" => group.status = Some(value),
+        "final-recipient" => group.final_recipient = Some(value.into_owned()),
+        "original-recipient" => group.original_recipient = Some(value.into_owned()),
+        "x-actual-recipient" | "x-original-recipient" | "final-log-recipient" => {
+            group.other_recipient = Some(value.into_owned());
+        }
+        "action" => group.action = Some(value.into_owned()),
+        "status" => group.status = Some(value.into_owned()),
         "diagnostic-code" => {
             let words = || decode_words(value.as_bytes()).into_owned();
             group.diagnostic = group.diagnostic.take().or_else(|| Some(words()));

@@ -1,7 +1,7 @@
 //! From bytes to `Recognition`: our mark first, then reports, then free text, then what is no bounce.
 
 use super::{
-    Action, Bounce, Envelope, NotABounce, Original, Provenance, RecipientReport, Recognition, WhyNot,
+    Action, Bounce, NotABounce, Original, Provenance, RecipientReport, Recognition, WhyNot,
     dsn::{self, Report},
     envelope::{envelope, kept},
     forwarded, original,
@@ -64,69 +64,69 @@ fn handed_on(mail: &Mail, mut bounce: Bounce) -> Recognition {
 
 /// What a message is by itself, without looking into messages that are attached to it.
 pub(super) fn read(mail: &Mail) -> Recognition {
-    let envelope = envelope(mail);
-    let no =
-        |because, envelope| Recognition::NotABounce(NotABounce { because, forwarded_by: None, quoted: None, envelope });
+    let no = |because| {
+        Recognition::NotABounce(NotABounce { because, forwarded_by: None, quoted: None, envelope: envelope(mail) })
+    };
     if mail.headers().is_empty() || !mail.headers().iter().any(|it| is_known_field(it.name)) {
-        return no(WhyNot::Unreadable, envelope);
+        return no(WhyNot::Unreadable);
     }
     let reading = text::read(mail);
     let human =
         reading.as_ref().and_then(|it| it.original_at).and_then(|at| mail.text().get(..at)).unwrap_or(mail.text());
     if why_not::carries_our_mark(mail, human) {
-        return no(WhyNot::OurOwnReply, envelope);
+        return no(WhyNot::OurOwnReply);
     }
     if let Some(robot) =
         why_not::tells_of_anothers(mail).filter(|it| *it == WhyNot::ListNotice || !dsn::is_attached(mail))
     {
-        return no(why_not::other_report(mail).unwrap_or(robot), envelope);
+        return no(why_not::other_report(mail).unwrap_or(robot));
     }
     if let Some(report) = dsn::find(mail) {
-        if let Some(bounce) = join(mail, report, reading, human, envelope.clone()) {
+        if let Some(bounce) = join(mail, report, reading, human) {
             return Recognition::Bounce(bounce);
         }
-        return no(why_not::other_report(mail).unwrap_or(WhyNot::OrdinaryMail), envelope);
+        return no(why_not::other_report(mail).unwrap_or(WhyNot::OrdinaryMail));
     }
     if dsn::is_lost(mail) {
-        return Recognition::Bounce(lost(mail, envelope));
+        return Recognition::Bounce(lost(mail));
     }
     if let Some(report) = dsn::refusal(mail)
-        && let Some(bounce) = join(mail, report, reading.clone(), human, envelope.clone())
+        && let Some(bounce) = join(mail, report, reading.clone(), human)
     {
         return Recognition::Bounce(bounce);
     }
     if let Some(other) = why_not::other_report(mail) {
-        return no(other, envelope);
+        return no(other);
     }
     let robot = why_not::robot(mail);
     let titled = text::is_bounce_subject(mail.header("subject").unwrap_or_default());
     let lure = titled && why_not::is_lure(mail);
     let otherwise = robot.unwrap_or(if lure { WhyNot::FakeBounce } else { WhyNot::OrdinaryMail });
-    let Some(reading) = reading else { return no(otherwise, envelope) };
+    let Some(reading) = reading else { return no(otherwise) };
     let guessed = reading.provenance == Provenance::Guess;
     if guessed
         && let Some(robot) = robot
         && (!why_not::is_daemon(mail) || why_not::is_plain_robot(mail, robot))
     {
-        return no(robot, envelope);
+        return no(robot);
     }
     let returned = reading.original_at.is_some() || original::part(mail).is_some();
     if guessed && !returned && reading.format != "general" && why_not::is_of_a_person(mail) {
-        return no(otherwise, envelope);
+        return no(otherwise);
     }
     if guessed && !returned && is_lure_without_words(mail, &reading)
         || guessed && why_not::is_fake(mail)
         || is_baseless(mail, &reading) && why_not::has_links(mail)
     {
-        return no(WhyNot::FakeBounce, envelope);
+        return no(WhyNot::FakeBounce);
     }
     if guessed && is_baseless(mail, &reading) {
-        return no(otherwise, envelope);
+        return no(otherwise);
     }
-    match join(mail, Report::default(), Some(reading), human, envelope.clone()) {
+    match join(mail, Report::default(), Some(reading), human) {
         Some(bounce) => Recognition::Bounce(bounce),
-        None if titled && names_nobody_but_fails(mail) => Recognition::Bounce(lost(mail, envelope)),
-        None => no(otherwise, envelope),
+        None if titled && names_nobody_but_fails(mail) => Recognition::Bounce(lost(mail)),
+        None => no(otherwise),
     }
 }
 
@@ -158,7 +158,7 @@ fn is_baseless(mail: &Mail, reading: &TextReading) -> bool {
 }
 
 /// A report of which the header alone arrived, or that names nobody: a failure, of nobody knows whom.
-fn lost(mail: &Mail, envelope: Envelope) -> Bounce {
+fn lost(mail: &Mail) -> Bounce {
     Bounce {
         format: "rfc3464".to_owned(),
         reporting_mta: None,
@@ -168,7 +168,7 @@ fn lost(mail: &Mail, envelope: Envelope) -> Bounce {
         recipients: Vec::new(),
         original: None,
         forwarded_by: None,
-        envelope,
+        envelope: envelope(mail),
         human_text: kept(mail.text()),
         defects: mail.defects().iter().map(|&it| it.to_owned()).collect(),
     }
@@ -192,7 +192,7 @@ fn is_known_field(name: &str) -> bool {
 }
 
 /// The report's fields and the words around them, joined to one bounce; `None` if it names nobody.
-fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str, envelope: Envelope) -> Option<Bounce> {
+fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str) -> Option<Bounce> {
     let is_report = report.reporting_mta.is_some() || !report.recipients.is_empty();
     let (format, text_mta, told, particulars, original_at, provenance) = match reading {
         Some(it) => (Some(it.format), it.reporting_mta, it.recipients, it.particulars, it.original_at, it.provenance),
@@ -225,7 +225,7 @@ fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str, 
         && let Some((mut inner, _)) = forwarded::attached(mail)
     {
         // A gateway that says only that something came back, and attaches it.
-        inner.envelope = envelope;
+        inner.envelope = envelope(mail);
         return Some(inner);
     }
     if recipients.is_empty() {
@@ -246,7 +246,7 @@ fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str, 
         recipients,
         original,
         forwarded_by: None,
-        envelope,
+        envelope: envelope(mail),
         human_text: kept(human),
         defects: mail.defects().iter().map(|&it| it.to_owned()).collect(),
     })

@@ -113,8 +113,8 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
     }
     let listed = field("precedence") == "list"
         || headers.iter().any(|it| {
-            let name = it.name.to_ascii_lowercase();
-            name.starts_with("list-") || LIST_FIELDS.contains(&name.as_str())
+            it.name.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("list-"))
+                || LIST_FIELDS.iter().any(|name| it.name.eq_ignore_ascii_case(name))
         });
     (listed && !to_bounces(mail)).then_some(WhyNot::ListNotice)
 }
@@ -207,7 +207,8 @@ pub(super) fn is_daemon_name(from: &str) -> bool {
 }
 
 fn is_named(from: &str, names: &[&str]) -> bool {
-    let squeezed: String = from.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    let mut squeezed = from.to_lowercase();
+    squeezed.retain(char::is_alphanumeric);
     names.iter().any(|it| squeezed.contains(it))
 }
 
@@ -218,7 +219,8 @@ pub(super) fn is_nobodys_name(local: &str) -> bool {
 
 /// Local parts that programs write as, compared without punctuation.
 pub(super) fn is_robots_name(local: &str) -> bool {
-    let squeezed: String = local.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    let mut squeezed = local.to_lowercase();
+    squeezed.retain(char::is_alphanumeric);
     let names = [
         "postmaster",
         "noreply",

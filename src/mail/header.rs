@@ -45,7 +45,9 @@ impl Headers {
     }
 
     fn read(block: &[u8], decode: fn(&[u8]) -> Cow<'_, str>) -> Self {
-        let mut headers = Self { text: String::with_capacity(block.len()), fields: Vec::new() };
+        // A field has some fifty octets.
+        let fields = Vec::with_capacity(block.len() / 48 + 1);
+        let mut headers = Self { text: String::with_capacity(block.len()), fields };
         let mut current: Option<(&[u8], &[u8])> = None;
         let mut unfolded: Vec<u8> = Vec::new();
         let mut rest = Some(block);

@@ -4,6 +4,8 @@
 //! what is hidden (`display:none`, comments, scripts) is dropped: NetEase's notices carry hidden
 //! rows with placeholder recipients. One pass, linear, total.
 
+use std::borrow::Cow;
+
 /// The visible text of an HTML document, in LF lines without blank runs.
 #[must_use]
 pub fn to_text(html: &str) -> String {
@@ -139,8 +141,9 @@ impl<'a> Tag<'a> {
     }
 
     fn is_hidden(&self) -> bool {
-        let squeezed: String = self.attributes.chars().filter(|c| !c.is_whitespace()).collect();
-        squeezed.to_ascii_lowercase().contains("display:none")
+        let mut squeezed = self.attributes.to_ascii_lowercase();
+        squeezed.retain(|c| !c.is_whitespace());
+        squeezed.contains("display:none")
     }
 }
 
@@ -202,7 +205,10 @@ impl Lines {
 
 /// Resolves numeric entities and the named ones that mail holds; others stay as they are.
 #[must_use]
-pub fn resolve_entities(text: &str) -> String {
+pub fn resolve_entities(text: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'&', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {
@@ -217,7 +223,7 @@ pub fn resolve_entities(text: &str) -> String {
         }
     }
     out.push_str(rest);
-    out
+    Cow::Owned(out)
 }
 
 /// The character that an entity at the start of `text` stands for, and the entity's length.

@@ -12,6 +12,7 @@ pub mod mark;
 mod message;
 pub mod mime;
 mod status;
+mod structure;
 mod transfer;
 
 pub use address::{Mailbox, ReversePath};

@@ -7,8 +7,8 @@ use super::{
     codes::{goes_on, one_line},
     descriptor::{Format, Patterns, Read, Until},
     lines::Line,
-    pattern::{Caught, Sought},
     patterns,
+    search::{Caught, Sought},
     transcript::{self, Transcript},
 };
 

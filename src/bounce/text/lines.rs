@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::{pattern::Sought, syntax::Set};
+use super::{search::Sought, syntax::Set};
 
 /// More than this of a message's text is not looked at; the human part of a bounce comes first.
 pub(super) const TEXT_LIMIT: usize = 64 * 1024;
@@ -47,7 +47,7 @@ impl Line<'_> {
 /// Cuts `text` (any line ends) into folded lines; at most `TEXT_LIMIT` octets of it.
 pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
     let text = head(text, TEXT_LIMIT);
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(memchr::memchr2_iter(b'\n', b'\r', text.as_bytes()).count() + 1);
     let mut at = 0;
     for piece in text.split_inclusive(['\n', '\r']) {
         let crlf = piece == "\n" && at > 0 && text.as_bytes().get(at - 1) == Some(&b'\r');

@@ -110,9 +110,10 @@ impl Marks {
     /// Looks for every mark in the lines and the fields. Marks at or after the line `cut` (or where
     /// a mark says that the original begins, if that is earlier) do not count.
     pub(super) fn scan(&self, lines: &[Line<'_>], cut: usize, fields: Fields<'_>) -> Seen {
-        let mut text = String::new();
+        let lines = lines.get(..cut).unwrap_or(lines);
+        let mut text = String::with_capacity(lines.iter().map(|it| it.text.len()).sum());
         let mut starts = Vec::with_capacity(lines.len());
-        for line in lines.iter().take(cut) {
+        for line in lines {
             starts.push(text.len());
             squeeze_onto(&mut text, &line.text);
         }
@@ -137,7 +138,7 @@ impl Marks {
     }
 
     fn scan_headers(&self, headers: &Headers, seen: &mut Seen) {
-        let mut squeezed = String::new();
+        let mut squeezed = String::with_capacity(2 * VALUE_LIMIT);
         for field in headers.iter() {
             squeezed.clear();
             squeeze_onto(&mut squeezed, field.name);
@@ -297,7 +298,8 @@ fn pattern(mark: &str) -> String {
 }
 
 fn edged(field: &str) -> String {
-    let mut text = String::from(EDGE);
+    let mut text = String::with_capacity(field.len() + 2 * EDGE.len_utf8());
+    text.push(EDGE);
     squeeze_onto(&mut text, field);
     text.push(EDGE);
     text

@@ -16,6 +16,7 @@ mod particulars;
 mod pattern;
 mod patterns;
 mod reader;
+mod search;
 mod shared;
 mod syntax;
 mod transcript;

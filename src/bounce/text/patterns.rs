@@ -6,7 +6,8 @@
 use std::{borrow::Cow, sync::LazyLock};
 
 use super::{
-    pattern::{Caught, Pattern, Sought},
+    pattern::Pattern,
+    search::{Caught, Sought},
     syntax::Set,
 };
 

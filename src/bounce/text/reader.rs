@@ -9,8 +9,8 @@ use super::{
     lines::{self, Line},
     marks::{Fields, Marks, Seen, Sign},
     original, particulars,
-    pattern::Sought,
     patterns::addresses,
+    search::Sought,
     shared::{Shared, SharedPatterns},
 };
 use crate::{
@@ -206,7 +206,8 @@ impl Spoken<'_> {
         let address = mailbox(&found.address, bare, self.text.fields)?;
         let alias = found.alias.as_deref().and_then(Mailbox::parse).filter(|it| !it.same_mailbox(&address));
         // NetEase writes `&nbsp;` into plain text.
-        let reason = resolve_entities(&found.reason.unwrap_or_default());
+        let reason = found.reason.unwrap_or_default();
+        let reason = resolve_entities(&reason);
         let reason = lines::fold(&codes::unescaped(&reason)).into_owned();
         // What was searched once in vain need not be again.
         let context = if found.context == reason { "" } else { found.context.as_str() };
