@@ -66,8 +66,8 @@ impl Table {
     /// Of sorted literals.
     fn new(length: usize, sorted: Vec<(Box<[u8]>, u32)>) -> Self {
         let (heads, ranges, literals) = (Vec::new(), Vec::new(), Vec::with_capacity(sorted.len()));
-        // One bit in sixteen is set, and the processor's nearest memory holds them.
-        let hash_bits = (16 * sorted.len()).next_power_of_two().ilog2().clamp(6, 16);
+        // One bit in thirty-two is set at most, and the processor's near memory holds them.
+        let hash_bits = (32 * sorted.len()).next_power_of_two().ilog2().clamp(6, 19);
         let mut table = Self { length, bits: vec![0; 1 << (hash_bits - 6)], hash_bits, heads, ranges, literals };
         for (at, (octets, number)) in sorted.into_iter().enumerate() {
             let head = octets.iter().take(length).fold(0, |head, octet| head << 8 | u64::from(*octet));
