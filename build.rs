@@ -1,16 +1,18 @@
 //! Embeds `catalogue/` in the binary: one table of (path, text), in the order of the paths.
 //!
-//! Knowledge is data; this is the only code that knows that the data is a folder.
+//! Knowledge is data; this is the only code that knows that the data is a folder. Tables are written in
+//! TOML, for people, and embedded as JSON, which the program reads in a tenth of the time.
 
 use std::{
     env,
+    error::Error,
     fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
 
-fn main() -> io::Result<()> {
+fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let catalogue = root.join("catalogue");
     println!("cargo::rerun-if-changed=catalogue");
@@ -25,11 +27,25 @@ fn main() -> io::Result<()> {
     let mut table = String::from("&[\n");
     for file in files {
         let name = file.strip_prefix(&catalogue).unwrap_or(&file).to_string_lossy().replace('\\', "/");
-        let _ = writeln!(table, "    ({name:?}, include_str!({:?})),", file.to_string_lossy());
+        let _ = match json(&file)? {
+            Some(json) => writeln!(table, "    ({name:?}, {json:?}),"),
+            None => writeln!(table, "    ({name:?}, include_str!({:?})),", file.to_string_lossy()),
+        };
     }
     table.push_str("]\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("catalogue.rs");
-    fs::write(out, table)
+    fs::write(out, table)?;
+    Ok(())
+}
+
+/// What a TOML file says, as JSON; the error names the place of a mistake.
+fn json(file: &Path) -> Result<Option<String>, Box<dyn Error>> {
+    if file.extension().is_none_or(|it| it != "toml") {
+        return Ok(None);
+    }
+    println!("cargo::rerun-if-changed={}", file.display());
+    let table: toml::Table = fs::read_to_string(file)?.parse().map_err(|it| format!("{}: {it}", file.display()))?;
+    Ok(Some(serde_json::to_string(&table)?))
 }
 
 /// glibc can load them since 2.36; asked of the system that builds, which is mostly the one that runs.

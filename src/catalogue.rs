@@ -3,7 +3,9 @@
 //! Pure. Each stage parses its own part: `bounce` the formats, `diagnosis` causes and codes,
 //! `reply` the languages.
 
-/// `(path below catalogue/, text)`, sorted by path; made by `build.rs`.
+use serde::Deserialize;
+
+/// `(path below catalogue/, text)`, sorted by path; made by `build.rs`. A TOML file's text is JSON here.
 pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
 /// The text of one file, by its path below `catalogue/`.
@@ -12,7 +14,40 @@ pub fn file(path: &str) -> Option<&'static str> {
     FILES.binary_search_by_key(&path, |(name, _)| name).ok().map(|index| FILES[index].1)
 }
 
+/// What one TOML file says, by its path below `catalogue/`; a test reads it as it is written (`written`).
+pub(crate) fn table<T: Deserialize<'static>>(path: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(file(path).unwrap_or_default())
+}
+
 /// The files below one folder, by path.
 pub fn folder(prefix: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     FILES.iter().copied().filter(move |(name, _)| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// A TOML file as people write it. Panics with the place of a mistake.
+#[cfg(test)]
+pub(crate) fn written<T: serde::de::DeserializeOwned>(path: &str) -> T {
+    toml::from_str(&source(path)).unwrap_or_else(|wrong| panic!("catalogue/{path}: {wrong}"))
+}
+
+/// A file as it lies in the source tree.
+#[cfg(test)]
+pub(crate) fn source(path: &str) -> String {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue").join(path);
+    std::fs::read_to_string(file).expect("what was embedded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_embedded_says_what_is_written() {
+        for (path, text) in
+            FILES.iter().filter(|(path, _)| std::path::Path::new(path).extension().is_some_and(|it| it == "toml"))
+        {
+            let embedded: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(embedded, serde_json::to_value(written::<toml::Table>(path)).unwrap(), "{path}");
+        }
+    }
 }

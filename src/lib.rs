@@ -21,6 +21,7 @@ pub mod diagnosis;
 pub mod evidence;
 pub mod init;
 pub mod journal;
+mod literals;
 pub mod mail;
 pub mod net;
 pub mod outbound;

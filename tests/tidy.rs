@@ -10,10 +10,11 @@ use regex::Regex;
 /// What each module may import; data flows left to right (`ARCHITECTURE.md`).
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("catalogue", &[]),
+    ("literals", &[]),
     ("mail", &[]),
     ("net", &[]),
-    ("bounce", &["catalogue", "mail"]),
-    ("diagnosis", &["catalogue", "mail", "bounce"]),
+    ("bounce", &["catalogue", "literals", "mail"]),
+    ("diagnosis", &["catalogue", "literals", "mail", "bounce"]),
     ("evidence", &["catalogue", "mail", "bounce", "diagnosis"]),
     ("anonymise", &["catalogue", "mail", "bounce", "diagnosis"]),
     ("policy", &["catalogue", "mail", "bounce", "diagnosis", "evidence"]),

@@ -2,8 +2,11 @@
 
 use std::sync::LazyLock;
 
-use super::{WhyNot, text::literals::Finder};
-use crate::mail::{Mail, Mailbox, ReferenceId, header::addresses, mark};
+use super::WhyNot;
+use crate::{
+    literals::Finder,
+    mail::{Mail, Mailbox, ReferenceId, header::addresses, mark},
+};
 
 /// Machine-readable reports that are not about delivery.
 pub(super) fn other_report(mail: &Mail) -> Option<WhyNot> {

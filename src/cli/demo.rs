@@ -58,8 +58,8 @@ struct Sample {
 
 impl Samples {
     fn embedded() -> Result<Self, Failure> {
-        let text = catalogue::file("demo/samples.toml").unwrap_or_default();
-        toml::from_str(text).map_err(|error| Failure::new(Exit::Fault, format!("catalogue/demo/samples.toml: {error}")))
+        catalogue::table("demo/samples.toml")
+            .map_err(|error| Failure::new(Exit::Fault, format!("catalogue/demo/samples.toml: {error}")))
     }
 }
 
@@ -240,6 +240,7 @@ mod tests {
 
     #[test]
     fn every_row_of_the_founding_document_comes_out_with_its_cause() {
+        catalogue::written::<Samples>("demo/samples.toml");
         let samples = Samples::embedded().expect("the list is right").sample;
         for row in ROWS {
             assert!(samples.iter().any(|sample| sample.row == *row), "row {row} has no sample");

@@ -55,6 +55,8 @@ pub(super) fn run(config: &Path, args: &Args, terminal: &mut Terminal) -> Result
     let unreadable = |error: String| Failure::new(Exit::UnreadableData, format!("{}: {error}", args.path.display()));
     let bytes = read_one(&args.path).map_err(unreadable)?;
     let (knowledge, recognition) = Knowledge::embedded_and(&bytes)?;
+    // Not taken apart at the end: the process ends with the command.
+    let knowledge: &Knowledge = Box::leak(Box::new(knowledge));
     let bounce = match recognition {
         Recognition::Bounce(bounce) => bounce,
         Recognition::NotABounce(it) => match it.quoted {

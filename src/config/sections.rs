@@ -176,8 +176,8 @@ struct Provider {
 /// One entry of `our_servers`: a host or network, or `preset:PROVIDER` for all of its hosts.
 fn our_servers(text: &str) -> Result<Vec<OurServer>, String> {
     let Some(name) = text.strip_prefix("preset:") else { return values::our_server(text).map(|it| vec![it]) };
-    let table = catalogue::file("our-servers.toml").unwrap_or_default();
-    let presets: BTreeMap<String, Provider> = toml::from_str(table).map_err(|error| error.to_string())?;
+    let presets: BTreeMap<String, Provider> =
+        catalogue::table("our-servers.toml").map_err(|error| error.to_string())?;
     match presets.get(name) {
         Some(provider) => provider.servers.iter().map(|host| values::our_server(host)).collect(),
         None => Err(format!(

@@ -5,17 +5,19 @@
 
 use std::{collections::HashMap, collections::HashSet, sync::Arc};
 
+use toml::Spanned;
+
 use super::{
     Acts, CauseId, Confidence, Diagnosis, Family,
     code::EnhancedPattern,
     facts::Extractor,
-    form::{CatalogueError, CauseForm, CodeForm, CodesForm, FactsForm, OverlayForm, RuleForm, Source},
+    form::{CatalogueError, CauseForm, CodeForm, CodesForm, Embedded, FactsForm, OverlayForm, RuleForm, Source, Word},
     phrase::Phrase,
     place::Ranges,
     rule::{Level, Rule},
-    system::{Systems, SystemsFile},
+    system::{Systems, SystemsForm},
 };
-use crate::bounce::text::literals::{Finder, Literals};
+use crate::literals::{Finder, Literals};
 
 /// A cause and what follows from it unless a rule says otherwise (`design.md` §4).
 #[derive(Clone, Debug)]
@@ -42,8 +44,8 @@ pub struct Catalogue {
     /// Fresher ranges than those that ship.
     pub(super) ranges: Option<Arc<Ranges>>,
     pub(super) finder: Finder,
-    /// Rules to look at when a literal is found, by the literal's number.
-    pub(super) triggers: Vec<Vec<u32>>,
+    /// (literal, rule to look at when it is found), sorted.
+    triggers: Vec<(u32, u32)>,
     pub(super) by_enhanced: HashMap<(u16, u16), Vec<u32>>,
     pub(super) by_reply: HashMap<u16, Vec<u32>>,
 }
@@ -51,16 +53,23 @@ pub struct Catalogue {
 impl Catalogue {
     /// The built-in catalogue.
     pub fn embedded() -> Result<Self, CatalogueError> {
-        Self::from_files(crate::catalogue::FILES, &[])
+        Self::built::<Embedded>(crate::catalogue::FILES, &[])
     }
 
     /// The built-in catalogue under the administrator's own rules: `(file name, text)`, in order.
     /// Own rules go before built-in ones and may switch those off by id. A file `cn-ranges.txt`
     /// among them takes the place of the address ranges that ship.
     pub fn with_overlay(files: &[(&str, &str)]) -> Result<Self, CatalogueError> {
-        let catalogue = Self::from_files(crate::catalogue::FILES, files)?;
+        let catalogue = Self::built::<Embedded>(crate::catalogue::FILES, files)?;
         catalogue.prove_overlay(files)?;
         Ok(catalogue)
+    }
+
+    /// Rules to look at when a literal is found.
+    pub(super) fn triggered_by(&self, literal: u32) -> impl Iterator<Item = u32> {
+        let begin = self.triggers.partition_point(|(it, _)| *it < literal);
+        let rest = self.triggers.get(begin..).unwrap_or_default();
+        rest.iter().take_while(move |(it, _)| *it == literal).map(|(_, rule)| *rule)
     }
 
     /// The causes, by name.
@@ -95,22 +104,25 @@ impl Catalogue {
 
     /// Domains and suffixes of hosts by which systems are known, without a leading dot.
     pub fn known_hosts(&self) -> impl Iterator<Item = &str> {
-        let hosts = self.systems.list.iter().flat_map(|it| it.hosts.iter().chain(&it.domains));
-        hosts.map(|it| it.trim_start_matches('.'))
+        self.systems.known_hosts().map(|it| it.trim_start_matches('.'))
     }
 
-    /// A catalogue from files as below `catalogue/`: `(path, text)`, sorted by path; `overlay` as for `with_overlay`.
-    pub fn from_files(files: &[(&str, &str)], overlay: &[(&str, &str)]) -> Result<Self, CatalogueError> {
+    /// A catalogue from files as they are written below `catalogue/`: `(path, text)`, sorted by path.
+    pub fn from_files(files: &[(&str, &str)]) -> Result<Self, CatalogueError> {
+        Self::built::<Spanned<String>>(files, &[])
+    }
+
+    fn built<'t, W: Word<'t>>(files: &[(&'t str, &'t str)], overlay: &[(&str, &str)]) -> Result<Self, CatalogueError> {
         let mut builder = Builder::default();
         let of = |name: &'static str| {
             let text = files.iter().find(|(path, _)| *path == name).map_or("", |it| it.1);
             Source { name, text }
         };
-        builder.read_systems(of("systems.toml"))?;
+        builder.read_systems::<W>(of("systems.toml"))?;
         let causes = files.iter().filter_map(|(path, text)| Some((cause_of(path)?, Source { name: path, text })));
         let mut forms = Vec::new();
         for (cause, source) in causes {
-            let form: CauseForm = source.parse()?;
+            let form: CauseForm<W> = W::read(source)?;
             builder.causes.push(Cause {
                 id: CauseId::new(cause),
                 family: form.family,
@@ -126,14 +138,14 @@ impl Catalogue {
         }
         for (path, text) in files.iter().filter(|(path, _)| path.starts_with("codes/")) {
             let source = Source { name: path, text };
-            for code in source.parse::<CodesForm>()?.code {
+            for code in W::read::<CodesForm<W>>(source)?.code {
                 builder.add_code(&code, source)?;
             }
         }
         for (name, text) in overlay.iter().filter(|it| !is_ranges(it.0)) {
             builder.add_overlay(Source { name, text })?;
         }
-        builder.read_facts(of("facts.toml"))?;
+        builder.read_facts::<W>(of("facts.toml"))?;
         let fresh = overlay.iter().find(|it| is_ranges(it.0)).map(|(name, text)| Source { name, text });
         let ranges = fresh.map(|it| {
             Ranges::parse(it.text).map(Arc::new).map_err(|line| CatalogueError {
@@ -152,11 +164,11 @@ impl Catalogue {
     fn prove_overlay(&self, files: &[(&str, &str)]) -> Result<(), CatalogueError> {
         for (name, text) in files.iter().filter(|it| !is_ranges(it.0)) {
             let source = Source { name, text };
-            for form in source.parse::<OverlayForm>()?.rule {
+            for form in read_overlay(source)?.rule {
                 let Some(rule) = self.rules.iter().rev().find(|it| it.id() == form.id.get_ref()) else { continue };
                 if let Some(failed) = self.unproven_of(rule).into_iter().next() {
                     let at = form.samples.iter().find(|it| *it.get_ref() == failed.text);
-                    let at = at.map_or_else(|| form.id.span(), toml::Spanned::span);
+                    let at = at.map_or_else(|| form.id.span(), Spanned::span);
                     let (id, text, winner) = (rule.id(), failed.text, failed.decided_by);
                     let reason = if winner.is_empty() {
                         format!("rule `{id}` does not match `{text}`")
@@ -170,6 +182,10 @@ impl Catalogue {
         }
         Ok(())
     }
+}
+
+fn read_overlay(source: Source<'_>) -> Result<OverlayForm<Spanned<String>>, CatalogueError> {
+    Spanned::<String>::read(source)
 }
 
 /// Whether a file of the administrator's holds address ranges and not rules.
@@ -195,32 +211,28 @@ struct Builder {
 }
 
 impl Builder {
-    fn read_systems(&mut self, source: Source<'_>) -> Result<(), CatalogueError> {
-        self.systems = Systems::new(source.parse::<SystemsFile>()?.system);
-        for (index, system) in self.systems.list.iter().enumerate() {
-            for mark in &system.marks {
-                let phrase = Phrase::parse(mark, &mut self.literals).map_err(|wrong| {
-                    source.mistake(&system.name.span(), &format!("mark `{mark}`: {wrong}"), PHRASE_HINT)
-                })?;
-                self.marks.push((index, phrase));
+    fn read_systems<'t, W: Word<'t>>(&mut self, source: Source<'t>) -> Result<(), CatalogueError> {
+        let mut forms = W::read::<SystemsForm<W>>(source)?.system;
+        for (index, form) in forms.iter_mut().enumerate() {
+            for mark in std::mem::take(&mut form.marks) {
+                self.marks.push((index, phrase(mark, source, &mut self.literals)?));
             }
         }
+        self.systems = Systems::new(forms);
         Ok(())
     }
 
-    fn read_facts(&mut self, source: Source<'_>) -> Result<(), CatalogueError> {
-        for form in source.parse::<FactsForm>()?.fact {
-            let mut read = |list: &[toml::Spanned<String>]| {
-                list.iter().map(|it| phrase(it, source, &mut self.literals)).collect::<Result<Vec<_>, _>>()
-            };
-            let (after, before) = (read(&form.after)?, read(&form.before)?);
+    fn read_facts<'t, W: Word<'t>>(&mut self, source: Source<'t>) -> Result<(), CatalogueError> {
+        for form in W::read::<FactsForm<W>>(source)?.fact {
+            let after = phrases(form.after, source, &mut self.literals)?;
+            let before = phrases(form.before, source, &mut self.literals)?;
             self.extractors.push(Extractor { fact: form.fact, after, before });
         }
         Ok(())
     }
 
     fn add_overlay(&mut self, source: Source<'_>) -> Result<(), CatalogueError> {
-        let form: OverlayForm = source.parse()?;
+        let form = read_overlay(source)?;
         for id in form.off {
             if !self.ids.contains(id.get_ref()) {
                 let reason = format!("there is no rule `{}` to switch off", id.get_ref());
@@ -234,15 +246,15 @@ impl Builder {
         Ok(())
     }
 
-    fn add_rule(
+    fn add_rule<'t, W: Word<'t>>(
         &mut self,
-        form: RuleForm,
+        form: RuleForm<W>,
         cause: Option<usize>,
         source: Source<'_>,
         overlay: bool,
     ) -> Result<(), CatalogueError> {
-        let id = form.id.get_ref().clone();
         let at = form.id.span();
+        let id = form.id.into_text().into_owned();
         let cause = match (&form.cause, cause) {
             (None, Some(cause)) => cause,
             (Some(name), None) => self.cause(name, source)?,
@@ -257,12 +269,9 @@ impl Builder {
                 return Err(source.mistake(&at, &format!("rule `{id}` names no cause"), "add `cause = \"…\"`"));
             }
         };
-        let read = |list: &[toml::Spanned<String>], literals: &mut Literals| {
-            list.iter().map(|it| phrase(it, source, literals)).collect::<Result<Vec<_>, _>>()
-        };
-        let any = read(&form.any, &mut self.literals)?;
-        let all = read(&form.all, &mut self.literals)?;
-        let none = read(&form.none, &mut self.literals)?;
+        let any = phrases(form.any, source, &mut self.literals)?;
+        let all = phrases(form.all, source, &mut self.literals)?;
+        let none = phrases(form.none, source, &mut self.literals)?;
         let mut enhanced = Vec::new();
         for code in &form.enhanced {
             enhanced.push(enhanced_pattern(code, source)?);
@@ -275,7 +284,7 @@ impl Builder {
             let reason = format!("rule `{id}` asks for nothing");
             return Err(source.mistake(&at, &reason, "give it `any`, `all`, `enhanced` or `reply`"));
         }
-        if form.samples.is_empty() || !overlay && form.source.is_empty() {
+        if form.samples.is_empty() || !overlay && form.source.is_none() {
             let reason = format!("rule `{id}` has no {}", if form.samples.is_empty() { "sample" } else { "source" });
             return Err(source.mistake(
                 &at,
@@ -312,8 +321,8 @@ impl Builder {
             acts: form.acts,
             confidence: form.confidence,
             permanent: form.permanent,
-            source: form.source,
-            samples: form.samples.into_iter().map(toml::Spanned::into_inner).collect(),
+            source: form.source.map(W::into_text).unwrap_or_default(),
+            samples: form.samples.into_iter().map(W::into_text).collect(),
             file: source.name.to_owned(),
         };
         rule.level = rule.standing();
@@ -321,8 +330,8 @@ impl Builder {
         Ok(())
     }
 
-    fn add_code(&mut self, form: &CodeForm, source: Source<'_>) -> Result<(), CatalogueError> {
-        let code = form.code.get_ref();
+    fn add_code<'t, W: Word<'t>>(&mut self, form: &CodeForm<W>, source: Source<'_>) -> Result<(), CatalogueError> {
+        let code = form.code.text();
         let cause = self.cause(&form.cause, source)?;
         let mut systems = Vec::new();
         if let Some(name) = &form.system {
@@ -342,7 +351,7 @@ impl Builder {
             reply.extend(first..=last);
             first.to_string()
         };
-        let speaker = form.system.as_ref().map(|it| format!("{}/", it.get_ref())).unwrap_or_default();
+        let speaker = form.system.as_ref().map(|it| format!("{}/", it.text())).unwrap_or_default();
         let id = format!("code/{speaker}{code}");
         self.claim(&id, &form.code.span(), source)?;
         let mut rule = Rule {
@@ -365,8 +374,8 @@ impl Builder {
             acts: form.acts,
             confidence: Some(Confidence::Guess),
             permanent: None,
-            source: format!("{} ({})", form.source, form.meaning),
-            samples: vec![sample],
+            source: format!("{} ({})", form.source.text(), form.meaning.text()).into(),
+            samples: vec![sample.into()],
             file: source.name.to_owned(),
         };
         rule.level = rule.standing();
@@ -382,11 +391,11 @@ impl Builder {
         Err(source.mistake(at, &format!("there is already a rule `{id}`"), hint))
     }
 
-    fn cause(&self, name: &toml::Spanned<String>, source: Source<'_>) -> Result<usize, CatalogueError> {
-        self.causes.iter().position(|it| it.id.as_str() == name.get_ref()).ok_or_else(|| {
-            let reason = format!("there is no cause `{}`", name.get_ref());
+    fn cause<'t>(&self, name: &impl Word<'t>, source: Source<'_>) -> Result<usize, CatalogueError> {
+        self.causes.iter().position(|it| it.id.as_str() == name.text()).ok_or_else(|| {
+            let reason = format!("there is no cause `{}`", name.text());
             let names = self.causes.iter().map(|it| it.id.as_str());
-            let hint = match name.get_ref().as_str() {
+            let hint = match name.text() {
                 "" => "fill in what it means: `whybounced rules causes` lists all causes".to_owned(),
                 name => nearest(name, names),
             };
@@ -394,25 +403,20 @@ impl Builder {
         })
     }
 
-    fn system(&self, name: &toml::Spanned<String>, source: Source<'_>) -> Result<usize, CatalogueError> {
-        self.systems.named(name.get_ref()).ok_or_else(|| {
-            let reason = format!("there is no system `{}`", name.get_ref());
-            let names = self.systems.list.iter().flat_map(|it| it.aliases.iter().chain([it.name.get_ref()]));
-            source.mistake(&name.span(), &reason, &nearest(name.get_ref(), names.map(String::as_str)))
+    fn system<'t>(&self, name: &impl Word<'t>, source: Source<'_>) -> Result<usize, CatalogueError> {
+        self.systems.named(name.text()).ok_or_else(|| {
+            let reason = format!("there is no system `{}`", name.text());
+            source.mistake(&name.span(), &reason, &nearest(name.text(), self.systems.names()))
         })
     }
 
     fn finish(mut self, ranges: Option<Arc<Ranges>>) -> Catalogue {
         self.rules.retain(|it| !self.off.contains(&it.id));
-        let mut triggers = vec![Vec::new(); self.literals.len()];
+        let mut triggers = Vec::new();
         let mut by_enhanced: HashMap<(u16, u16), Vec<u32>> = HashMap::new();
         let mut by_reply: HashMap<u16, Vec<u32>> = HashMap::new();
         for (number, rule) in (0_u32..).zip(&self.rules) {
-            for key in rule.keys() {
-                if let Some(list) = triggers.get_mut(key) {
-                    list.push(number);
-                }
-            }
+            triggers.extend(rule.keys().into_iter().map(|it| (it, number)));
             if rule.any.is_empty() && rule.all.is_empty() {
                 for key in rule.enhanced.iter().flat_map(EnhancedPattern::keys) {
                     by_enhanced.entry(key).or_default().push(number);
@@ -422,6 +426,7 @@ impl Builder {
                 }
             }
         }
+        triggers.sort_unstable();
         Catalogue {
             causes: self.causes,
             rules: self.rules,
@@ -441,18 +446,24 @@ const PHRASE_HINT: &str = "a phrase is words with {address}, {host}, {ip}, {numb
     {client}, {domain} or {message} before them";
 const CODE_HINT: &str = "write `x.1.1`, `5.7.606-649`, `550` or `500-504`";
 
-fn phrase(
-    words: &toml::Spanned<String>,
-    source: Source<'_>,
-    literals: &mut Literals,
-) -> Result<Phrase, CatalogueError> {
-    Phrase::parse(words.get_ref(), literals)
-        .map_err(|wrong| source.mistake(&words.span(), &format!("phrase `{}`: {wrong}", words.get_ref()), PHRASE_HINT))
+fn phrase<'t, W: Word<'t>>(word: W, source: Source<'_>, literals: &mut Literals) -> Result<Phrase, CatalogueError> {
+    let span = word.span();
+    let words = word.into_text();
+    Phrase::parse(words.clone(), literals)
+        .map_err(|wrong| source.mistake(&span, &format!("phrase `{words}`: {wrong}"), PHRASE_HINT))
 }
 
-fn enhanced_pattern(code: &toml::Spanned<String>, source: Source<'_>) -> Result<EnhancedPattern, CatalogueError> {
-    EnhancedPattern::parse(code.get_ref())
-        .ok_or_else(|| source.mistake(&code.span(), &format!("`{}` is no enhanced code", code.get_ref()), CODE_HINT))
+fn phrases<'t, W: Word<'t>>(
+    words: Vec<W>,
+    source: Source<'_>,
+    literals: &mut Literals,
+) -> Result<Vec<Phrase>, CatalogueError> {
+    words.into_iter().map(|it| phrase(it, source, literals)).collect()
+}
+
+fn enhanced_pattern<'t>(code: &impl Word<'t>, source: Source<'_>) -> Result<EnhancedPattern, CatalogueError> {
+    EnhancedPattern::parse(code.text())
+        .ok_or_else(|| source.mistake(&code.span(), &format!("`{}` is no enhanced code", code.text()), CODE_HINT))
 }
 
 /// "did you mean …" for a name that is not known.

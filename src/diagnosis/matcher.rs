@@ -200,11 +200,11 @@ impl Catalogue {
 
     /// All rules that apply, best first.
     fn candidates<'a>(&'a self, words: &Words<'_>) -> Vec<Candidate<'a>> {
-        let by_literal = words.hits.literals().filter_map(|it| self.triggers.get(it));
+        let by_literal = words.hits.literals().flat_map(|it| self.triggered_by(it));
         let by_enhanced =
             words.enhanced.iter().filter_map(|(it, _)| self.by_enhanced.get(&(it.subject(), it.detail())));
         let by_reply = words.reply.iter().filter_map(|it| self.by_reply.get(&it.get()));
-        let mut numbers: Vec<u32> = by_literal.chain(by_enhanced).chain(by_reply).flatten().copied().collect();
+        let mut numbers: Vec<u32> = by_enhanced.chain(by_reply).flatten().copied().chain(by_literal).collect();
         numbers.extend((0_u32..).zip(&self.rules).filter(|(_, it)| it.shape.is_some()).map(|(number, _)| number));
         numbers.sort_unstable();
         numbers.dedup();

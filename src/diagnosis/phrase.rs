@@ -7,13 +7,13 @@
 //! they survive lost blanks around them. At the beginning may stand `{recipient}`, `{sender}`,
 //! `{client}`, `{domain}` or `{message}`: a noun of that sort (`noun.rs`).
 
-use std::{net::IpAddr, ops::Range};
+use std::{borrow::Cow, net::IpAddr, ops::Range};
 
 use super::{
     noun::Noun,
     text::{Text, squeeze_words},
 };
-use crate::bounce::text::literals::{Hits, Literals};
+use crate::literals::{Hits, Literals};
 
 /// From this length on a piece needs no word boundary.
 const SELF_EVIDENT: usize = 16;
@@ -39,8 +39,8 @@ pub(super) enum Gap {
 #[derive(Clone, Debug)]
 struct Piece {
     /// Index into the finder's literals.
-    literal: usize,
-    length: usize,
+    literal: u32,
+    length: u32,
     opens_word: bool,
     closes_word: bool,
     /// The words hold a dot, slash or the like: they may lie inside a host name or URL.
@@ -50,7 +50,7 @@ struct Piece {
 /// A phrase, ready to be looked for.
 #[derive(Clone, Debug)]
 pub(super) struct Phrase {
-    words: String,
+    words: Cow<'static, str>,
     pieces: Vec<Piece>,
     /// Between pieces: one fewer than pieces.
     gaps: Vec<Gap>,
@@ -61,12 +61,12 @@ pub(super) struct Phrase {
 
 impl Phrase {
     /// Reads a phrase as a rule writes it; the error says what is wrong with it.
-    pub(super) fn parse(words: &str, literals: &mut Literals) -> Result<Self, String> {
+    pub(super) fn parse(words: Cow<'static, str>, literals: &mut Literals) -> Result<Self, String> {
         let mut phrase =
-            Self { words: words.to_owned(), pieces: Vec::new(), gaps: Vec::new(), lead: None, trail: None, weight: 0 };
+            Self { words: Cow::default(), pieces: Vec::new(), gaps: Vec::new(), lead: None, trail: None, weight: 0 };
         let mut pending = None;
-        for part in split_placeholders(words)? {
-            match part {
+        for part in parts(&words) {
+            match part? {
                 Part::Gap(_) if pending.is_some() => {
                     return Err("two placeholders stand side by side".to_owned());
                 }
@@ -83,13 +83,16 @@ impl Phrase {
                         (gap, true) => phrase.lead = gap,
                         (gap, false) => phrase.gaps.push(gap.unwrap_or(Gap::Anything)),
                     }
-                    let length = squeezed.len();
+                    let is_short = squeezed.len() < SELF_EVIDENT;
+                    phrase.pieces.reserve_exact(1); // most phrases are one piece
                     phrase.pieces.push(Piece {
-                        literal: literals.number(squeezed),
-                        length,
-                        opens_word: length < SELF_EVIDENT,
-                        closes_word: length < SELF_EVIDENT,
-                        inside_names: words.contains(['.', '/', '=', '?', '_', ':', '#']),
+                        literal: literals.number(squeezed.as_bytes()),
+                        length: u32::try_from(squeezed.len()).unwrap_or(u32::MAX),
+                        opens_word: is_short,
+                        closes_word: is_short,
+                        inside_names: words
+                            .bytes()
+                            .any(|it| matches!(it, b'.' | b'/' | b'=' | b'?' | b'_' | b':' | b'#')),
                     });
                 }
             }
@@ -107,6 +110,7 @@ impl Phrase {
             return Err("it holds no letter or digit".to_owned());
         }
         phrase.weight = phrase.weighed();
+        phrase.words = words;
         Ok(phrase)
     }
 
@@ -127,12 +131,12 @@ impl Phrase {
             Gap::Said(_) => NOUN_WEIGHT,
             Gap::Address | Gap::Host | Gap::Ip | Gap::Number => 2,
         };
-        self.pieces.iter().map(|it| it.length).sum::<usize>()
+        self.pieces.iter().map(|it| it.length as usize).sum::<usize>()
             + self.gaps.iter().chain(&self.lead).chain(&self.trail).map(asking).sum::<usize>()
     }
 
     /// The literal without which it cannot be there: its longest.
-    pub(super) fn key(&self) -> usize {
+    pub(super) fn key(&self) -> u32 {
         self.pieces.iter().max_by_key(|it| it.length).map_or(0, |it| it.literal)
     }
 
@@ -247,25 +251,32 @@ enum Part<'a> {
     Gap(Gap),
 }
 
-fn split_placeholders(words: &str) -> Result<Vec<Part<'_>>, String> {
-    let mut parts = Vec::new();
-    let mut rest = words;
-    while let Some((before, after)) = rest.split_once('{') {
-        parts.push(Part::Words(before));
-        let (name, after) = after.split_once('}').ok_or("a `{` is not closed")?;
-        parts.push(Part::Gap(match name {
-            "address" => Gap::Address,
-            "host" => Gap::Host,
-            "ip" => Gap::Ip,
-            "number" => Gap::Number,
-            "*" => Gap::Anything,
-            other => match Noun::named(other) {
-                Some(noun) => Gap::Said(noun),
-                None => return Err(format!("`{{{other}}}` is no placeholder")),
-            },
-        }));
-        rest = after;
-    }
-    parts.push(Part::Words(rest));
-    Ok(parts)
+/// Words and placeholders in turn.
+fn parts(words: &str) -> impl Iterator<Item = Result<Part<'_>, String>> {
+    let mut rest = Some(words);
+    std::iter::from_fn(move || {
+        let words = rest?;
+        let Some(inside) = words.strip_prefix('{') else {
+            let end = words.find('{').unwrap_or(words.len());
+            rest = words.get(end..).filter(|it| !it.is_empty());
+            return Some(Ok(Part::Words(words.get(..end)?)));
+        };
+        let Some((name, after)) = inside.split_once('}') else {
+            rest = None;
+            return Some(Err("a `{` is not closed".to_owned()));
+        };
+        rest = Some(after).filter(|it| !it.is_empty());
+        Some(gap_named(name).map(Part::Gap))
+    })
+}
+
+fn gap_named(name: &str) -> Result<Gap, String> {
+    Ok(match name {
+        "address" => Gap::Address,
+        "host" => Gap::Host,
+        "ip" => Gap::Ip,
+        "number" => Gap::Number,
+        "*" => Gap::Anything,
+        other => Gap::Said(Noun::named(other).ok_or_else(|| format!("`{{{other}}}` is no placeholder"))?),
+    })
 }

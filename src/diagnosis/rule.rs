@@ -1,10 +1,10 @@
 //! One rule: what it asks for, what it says, and how specific it is.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{Acts, Confidence, code::EnhancedPattern, form::Shape, phrase::Phrase, text::Text};
 use crate::{
-    bounce::text::literals::Hits,
+    literals::Hits,
     mail::{EnhancedStatusCode, ReplyCode},
 };
 
@@ -58,8 +58,8 @@ pub struct Rule {
     pub(super) acts: Option<Acts>,
     pub(super) confidence: Option<Confidence>,
     pub(super) permanent: Option<bool>,
-    pub(super) source: String,
-    pub(super) samples: Vec<String>,
+    pub(super) source: Cow<'static, str>,
+    pub(super) samples: Vec<Cow<'static, str>>,
     pub(super) file: String,
 }
 
@@ -94,7 +94,7 @@ impl Rule {
     }
 
     /// Replies that it decides; at least one.
-    pub fn samples(&self) -> &[String] {
+    pub fn samples(&self) -> &[Cow<'static, str>] {
         &self.samples
     }
 
@@ -145,8 +145,8 @@ impl Rule {
     }
 
     /// Literals of which one must be found before the rule need be looked at.
-    pub(super) fn keys(&self) -> Vec<usize> {
-        let mut keys: Vec<usize> = if self.any.is_empty() {
+    pub(super) fn keys(&self) -> Vec<u32> {
+        let mut keys: Vec<u32> = if self.any.is_empty() {
             self.all.iter().max_by_key(|it| it.weight()).into_iter().map(Phrase::key).collect()
         } else {
             self.any.iter().map(Phrase::key).collect()

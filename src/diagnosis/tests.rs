@@ -397,3 +397,13 @@ fn what_a_failed_program_printed_says_more_than_that_it_failed() {
     let words = "Command died with status 67: \"/usr/bin/deliver\". Command output: user unknown";
     assert_eq!(cause(words), "user_unknown");
 }
+
+#[test]
+fn the_rules_that_ship_are_sound_as_they_are_written_and_embedded_whole() {
+    let written: Vec<(&str, String)> =
+        crate::catalogue::FILES.iter().map(|(path, _)| (*path, crate::catalogue::source(path))).collect();
+    let written: Vec<(&str, &str)> = written.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let written = Catalogue::from_files(&written).unwrap_or_else(|wrong| panic!("catalogue/{wrong}"));
+    let told = |it: &Catalogue| format!("{:#?}", (&it.causes, &it.rules, &it.systems.list, &it.marks, &it.extractors));
+    assert!(told(&written) == told(catalogue()), "what is embedded differs from what is written");
+}

@@ -159,12 +159,21 @@ impl<'a> Text<'a> {
 
 /// Squeezes the words of a rule in the same way; marks are not made.
 pub(super) fn squeeze_words(words: &str) -> String {
-    if words.is_ascii() {
-        let mut squeezed = String::with_capacity(words.len());
-        squeezed.extend(words.bytes().filter(u8::is_ascii_alphanumeric).map(|b| char::from(b.to_ascii_lowercase())));
-        return squeezed;
+    if !words.is_ascii() {
+        return words.chars().flat_map(fold).collect();
     }
-    words.chars().flat_map(fold).collect()
+    // Written over what is not kept: thousands of phrases come this way at the start.
+    let mut squeezed = vec![0; words.len()];
+    let mut length = 0;
+    for octet in words.bytes() {
+        let kept = octet.is_ascii_alphanumeric();
+        if let Some(place) = squeezed.get_mut(length) {
+            *place = octet.to_ascii_lowercase();
+        }
+        length += usize::from(kept);
+    }
+    squeezed.truncate(length);
+    String::from_utf8(squeezed).unwrap_or_default()
 }
 
 /// What remains of a character: nothing of blanks and punctuation, else lower case without accent.

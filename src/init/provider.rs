@@ -102,7 +102,7 @@ impl Providers {
     #[must_use]
     pub fn embedded() -> Option<Self> {
         static TABLE: std::sync::LazyLock<Option<Table>> =
-            std::sync::LazyLock::new(|| toml::from_str(catalogue::file("providers.toml")?).ok());
+            std::sync::LazyLock::new(|| catalogue::table("providers.toml").ok());
         TABLE.as_ref().map(|table| Self { table })
     }
 
@@ -169,6 +169,7 @@ mod tests {
 
     #[test]
     fn the_shipped_table_is_sound() {
+        catalogue::written::<Table>("providers.toml");
         for it in providers().iter() {
             let (imap, smtp) = (it.imap().expect(&it.id), it.smtp().expect(&it.id));
             assert!(it.is_local() || (imap.tls == TlsMode::Implicit && smtp.tls != TlsMode::None), "{}", it.id);

@@ -5,7 +5,7 @@
 //! `{host}` for a host name, `{list}` for the rest of the line, in which every address counts. Named groups: `addr`, `list`,
 //! `name` (a local part without domain), `alias`, `reason`, `host`.
 
-use std::{fmt, sync::OnceLock};
+use std::{fmt, ops::Deref, sync::OnceLock};
 
 use serde::Deserialize;
 
@@ -108,43 +108,52 @@ pub(super) enum Until {
     Line,
 }
 
-/// A descriptor that is wrong, with its place.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: {reason}\n\nhint: `src/bounce/text/descriptor.rs` lists the keys of a format")]
-pub(super) struct Wrong {
-    place: String,
-    reason: String,
-}
-
-/// A format: its descriptor, with patterns compiled when it is first met.
+/// A format: its descriptor, with its patterns once it is met.
 pub(super) struct Format {
     pub(super) name: String,
     pub(super) descriptor: Descriptor,
     patterns: OnceLock<Patterns>,
 }
 
-/// `Read` with its patterns compiled.
-#[derive(Debug, Default)]
+/// The patterns of a `Read`.
 pub(super) struct Patterns {
-    pub(super) begin: AnyOf,
-    pub(super) end: AnyOf,
-    pub(super) recipient: AnyOf,
-    pub(super) prose: AnyOf,
-    pub(super) label: AnyOf,
-    pub(super) stop: AnyOf,
-    pub(super) skip: AnyOf,
-    pub(super) clean: AnyOf,
-    pub(super) alias: AnyOf,
-    pub(super) reporting_mta: AnyOf,
-    pub(super) remote_mta: AnyOf,
+    pub(super) begin: Lazy,
+    pub(super) end: Lazy,
+    pub(super) recipient: Lazy,
+    pub(super) prose: Lazy,
+    pub(super) label: Lazy,
+    pub(super) stop: Lazy,
+    pub(super) skip: Lazy,
+    pub(super) clean: Lazy,
+    pub(super) alias: Lazy,
+    pub(super) reporting_mta: Lazy,
+    pub(super) remote_mta: Lazy,
+}
+
+/// A list of patterns, compiled when it is first asked: most messages ask few of them.
+pub(super) struct Lazy {
+    written: Vec<String>,
+    compiled: OnceLock<AnyOf>,
+}
+
+impl Lazy {
+    pub(super) fn new(written: Vec<String>) -> Self {
+        Self { written, compiled: OnceLock::new() }
+    }
+}
+
+impl Deref for Lazy {
+    type Target = AnyOf;
+
+    fn deref(&self) -> &AnyOf {
+        self.compiled.get_or_init(|| AnyOf::new(&self.written))
+    }
 }
 
 impl Format {
-    /// Reads one `format.toml`; its patterns are not looked at yet.
-    pub(super) fn parse(name: &str, text: &str) -> Result<Self, Wrong> {
-        let descriptor = toml::from_str(text)
-            .map_err(|it| Wrong { place: format!("catalogue/formats/{name}/format.toml"), reason: it.to_string() })?;
-        Ok(Self { name: name.to_owned(), descriptor, patterns: OnceLock::new() })
+    /// One `format.toml`; its patterns are not looked at yet.
+    pub(super) fn new(name: &str, descriptor: Descriptor) -> Self {
+        Self { name: name.to_owned(), descriptor, patterns: OnceLock::new() }
     }
 
     /// The patterns; one that is wrong is left out here and found by `check`, which a test calls.
@@ -166,7 +175,7 @@ impl Format {
 
 impl Patterns {
     fn of(read: &Read) -> Self {
-        let all = AnyOf::new;
+        let all = |list: &Vec<String>| Lazy::new(list.clone());
         Self {
             begin: all(&read.begin),
             end: all(&read.end),
@@ -183,7 +192,7 @@ impl Patterns {
     }
 
     #[cfg(test)]
-    fn lists(&self) -> [&AnyOf; 11] {
+    fn lists(&self) -> [&Lazy; 11] {
         let Self { begin, end, recipient, prose, label, stop, skip, clean, alias, reporting_mta, remote_mta } = self;
         [begin, end, recipient, prose, label, stop, skip, clean, alias, reporting_mta, remote_mta]
     }

@@ -6,10 +6,12 @@ use std::{collections::HashMap, ops::Range};
 use super::{
     descriptor::{Fingerprint, Format},
     lines::{Line, head, squeeze, squeeze_onto},
-    literals::{Finder, Literals},
     shared::{Place, Shared},
 };
-use crate::mail::header::Headers;
+use crate::{
+    literals::{Finder, Literals},
+    mail::header::Headers,
+};
 
 /// Header marks stand at the beginning of a value, within these octets.
 const VALUE_LIMIT: usize = 100;
@@ -240,8 +242,10 @@ struct Index {
 impl Index {
     fn add(&mut self, mark: &str, place: Place, use_: Use) {
         debug_assert!(!squeeze(mark).is_empty(), "the mark `{mark}` would be found everywhere");
-        let number = self.literals.number(pattern(mark));
-        self.uses.resize(self.literals.len(), Vec::new());
+        let number = self.literals.number(pattern(mark).as_bytes()) as usize;
+        if number == self.uses.len() {
+            self.uses.push(Vec::new());
+        }
         if let Some(uses) = self.uses.get_mut(number) {
             uses.push((place, use_));
         }

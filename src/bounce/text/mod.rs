@@ -9,7 +9,6 @@ mod descriptor;
 mod engine;
 mod general;
 mod lines;
-pub(crate) mod literals;
 mod marks;
 mod original;
 mod particulars;

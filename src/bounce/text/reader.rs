@@ -48,21 +48,21 @@ impl Formats {
     pub(super) fn load(wrong: &mut dyn FnMut(String)) -> Self {
         let mut all = Vec::new();
         let mut shared = Shared::default();
-        for (path, text) in catalogue::folder("formats") {
+        for (path, _) in catalogue::folder("formats") {
             match path.split('/').collect::<Vec<_>>().as_slice() {
-                [_, "shared.toml"] => match Shared::parse(text) {
+                [_, "shared.toml"] => match catalogue::table(path) {
                     Ok(it) => shared = it,
-                    Err(it) => wrong(format!("catalogue/formats/shared.toml: {it}")),
+                    Err(it) => wrong(format!("catalogue/{path}: {it}")),
                 },
-                [_, name, "format.toml"] => match Format::parse(name, text) {
-                    Ok(it) => all.push(it),
-                    Err(it) => wrong(it.to_string()),
+                [_, name, "format.toml"] => match catalogue::table(path) {
+                    Ok(it) => all.push(Format::new(name, it)),
+                    Err(it) => wrong(format!("catalogue/{path}: {it}")),
                 },
                 _ => wrong(format!("catalogue/{path}: no part of a format")),
             }
         }
         let marks = Marks::new(&all, &shared);
-        let shared = shared.compile();
+        let shared = shared.into_patterns();
         Self { all, marks, shared }
     }
 

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::{marks::Sign, patterns::AnyOf};
+use super::{descriptor::Lazy, marks::Sign};
 
 /// The file, read strictly.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -24,7 +24,7 @@ pub(super) struct Shared {
     remote_mta: Vec<String>,
     reporting_mta: Vec<String>,
     /// Words around an address that say it is not a failed recipient.
-    pub(super) bystander: Vec<String>,
+    bystander: Vec<String>,
     /// Words that give a reason.
     reason: Vec<String>,
     /// A label before a reason, which the reason does without.
@@ -45,24 +45,19 @@ pub(super) enum Place {
     Header,
 }
 
-/// The shared patterns, compiled.
-#[derive(Debug, Default)]
+/// The shared patterns.
 pub(super) struct SharedPatterns {
-    pub(super) remote_mta: AnyOf,
-    pub(super) reporting_mta: AnyOf,
-    pub(super) bystander: AnyOf,
-    pub(super) reason: AnyOf,
-    pub(super) label: AnyOf,
-    pub(super) original_from: AnyOf,
-    pub(super) original_subject: AnyOf,
-    pub(super) original_message_id: AnyOf,
+    pub(super) remote_mta: Lazy,
+    pub(super) reporting_mta: Lazy,
+    pub(super) bystander: Lazy,
+    pub(super) reason: Lazy,
+    pub(super) label: Lazy,
+    pub(super) original_from: Lazy,
+    pub(super) original_subject: Lazy,
+    pub(super) original_message_id: Lazy,
 }
 
 impl Shared {
-    pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text)
-    }
-
     pub(super) fn marks(&self) -> [(Sign, Place, &[String]); 9] {
         [
             (Sign::Original, Place::Text, &self.original),
@@ -77,17 +72,16 @@ impl Shared {
         ]
     }
 
-    pub(super) fn compile(&self) -> SharedPatterns {
-        let all = AnyOf::new;
+    pub(super) fn into_patterns(self) -> SharedPatterns {
         SharedPatterns {
-            remote_mta: all(&self.remote_mta),
-            reporting_mta: all(&self.reporting_mta),
-            bystander: all(&self.bystander),
-            reason: all(&self.reason),
-            label: all(&self.label),
-            original_from: all(&self.original_from),
-            original_subject: all(&self.original_subject),
-            original_message_id: all(&self.original_message_id),
+            remote_mta: Lazy::new(self.remote_mta),
+            reporting_mta: Lazy::new(self.reporting_mta),
+            bystander: Lazy::new(self.bystander),
+            reason: Lazy::new(self.reason),
+            label: Lazy::new(self.label),
+            original_from: Lazy::new(self.original_from),
+            original_subject: Lazy::new(self.original_subject),
+            original_message_id: Lazy::new(self.original_message_id),
         }
     }
 }

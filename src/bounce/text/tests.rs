@@ -4,7 +4,12 @@ use std::{fs, path::Path};
 
 use serde::Deserialize;
 
-use super::{descriptor::Format, *};
+use super::{
+    descriptor::{Descriptor, Format},
+    shared::Shared,
+    *,
+};
+use crate::catalogue;
 
 /// `NN.expect.toml`: what must be read out of `NN.eml`.
 #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -74,6 +79,13 @@ fn samples() -> Vec<(String, std::path::PathBuf)> {
 
 #[test]
 fn every_descriptor_is_sound() {
+    for (path, _) in catalogue::folder("formats") {
+        if path.ends_with("/shared.toml") {
+            catalogue::written::<Shared>(path);
+        } else {
+            catalogue::written::<Descriptor>(path);
+        }
+    }
     let mut wrong = Vec::new();
     let formats = Formats::load(&mut |it| wrong.push(it));
     wrong.extend(formats.all.iter().flat_map(Format::check).chain(formats.shared.check()));

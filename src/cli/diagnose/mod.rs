@@ -93,9 +93,10 @@ pub(super) fn run(config: &Path, args: &Args, terminal: &mut Terminal) -> Result
     let (jobs, queue) = sync_channel::<(Input, Sender<Outcome>)>(READ_AHEAD);
     let queue = Mutex::new(queue);
     let (order, results) = sync_channel::<(String, Receiver<Outcome>)>(READ_AHEAD);
-    let knowledge = Knowledge::embedded_with_formats()?;
+    // Not taken apart at the end: the process ends with the command.
+    let knowledge: &Knowledge = Box::leak(Box::new(Knowledge::embedded_with_formats()?));
     let evidence = args.evidence.start(config)?;
-    let (args_ref, queue, knowledge, evidence) = (args, &queue, &knowledge, evidence.as_ref());
+    let (args_ref, queue, knowledge, evidence) = (args, &queue, knowledge, evidence.as_ref());
     thread::scope(|scope| {
         for _ in 0..workers {
             thread::Builder::new()

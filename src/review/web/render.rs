@@ -35,9 +35,9 @@ fn words() -> &'static BTreeMap<&'static str, Words> {
     static WORDS: OnceLock<BTreeMap<&'static str, Words>> = OnceLock::new();
     WORDS.get_or_init(|| {
         let files = catalogue::folder("review");
-        let tables = files.filter_map(|(path, text)| {
+        let tables = files.filter_map(|(path, _)| {
             let tag = path.strip_prefix("review/")?.strip_suffix(".toml")?;
-            Some((tag, toml::from_str(text).unwrap_or_default()))
+            Some((tag, catalogue::table(path).unwrap_or_default()))
         });
         tables.collect()
     })

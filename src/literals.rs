@@ -5,29 +5,62 @@
 //! text does are found by halving a sorted list. So the cost of a text grows with its length, and
 //! with the logarithm of the number of literals; and there is nothing to build but the list.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    ops::Range,
+};
 
 /// How many octets are looked up at once: of a literal as many as it has, of these.
 const HEADS: [usize; 5] = [1, 2, 3, 4, 8];
 /// A literal that is found more often than this in one reply is looked at no further.
 const OCCURRENCES: usize = 16;
 
-/// Literals, each once, while they are gathered.
+/// All literals, each once, while the catalogue is read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Literals {
-    numbers: HashMap<String, usize>,
+    numbers: HashMap<Box<[u8]>, u32, BuildHasherDefault<Mixer>>,
 }
 
 impl Literals {
     /// The number of a squeezed literal, new or known.
-    pub(crate) fn number(&mut self, literal: String) -> usize {
-        let next = self.numbers.len();
-        *self.numbers.entry(literal).or_insert(next)
+    pub(crate) fn number(&mut self, literal: &[u8]) -> u32 {
+        if let Some(known) = self.numbers.get(literal) {
+            return *known;
+        }
+        // Far fewer than 2^32: each takes room.
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(literal.into(), next);
+        next
+    }
+}
+
+/// A quick hash of words that are our own, or the administrator's: nobody makes them to collide.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mixer(u64);
+
+impl Mixer {
+    fn mix(&mut self, word: u64) {
+        // 2^64 by the golden ratio: every bit of the word moves the upper ones.
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+impl Hasher for Mixer {
+    fn write(&mut self, octets: &[u8]) {
+        let (words, rest) = octets.as_chunks();
+        for word in words {
+            self.mix(u64::from_be_bytes(*word));
+        }
+        self.mix(first_eight(rest));
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.numbers.len()
+    fn write_usize(&mut self, length: usize) {
+        self.mix(length as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
     }
 }
 
@@ -123,24 +156,27 @@ impl Table {
 
 impl Finder {
     pub(crate) fn new(literals: Literals) -> Self {
-        let mut numbered: Vec<(Box<[u8]>, u32)> = Vec::with_capacity(literals.len());
-        for (literal, number) in literals.numbers {
-            numbered.extend(u32::try_from(number).ok().map(|it| (literal.into_bytes().into_boxed_slice(), it)));
+        // Compared by their first eight octets: nearly always that settles it.
+        let keyed = literals.numbers.into_iter().map(|(it, number)| (first_eight(&it), it, number));
+        let mut keyed: Vec<_> = keyed.collect();
+        keyed.sort_unstable();
+        let mut by_length: [Vec<(Box<[u8]>, u32)>; HEADS.len()] = Default::default();
+        for (_, literal, number) in keyed {
+            let which = HEADS.partition_point(|it| *it <= literal.len());
+            // An empty literal is found nowhere.
+            if let Some(those) = which.checked_sub(1).and_then(|it| by_length.get_mut(it)) {
+                those.push((literal, number));
+            }
         }
-        numbered.sort_unstable();
-        let of_length = |length: usize| {
-            let next = HEADS.into_iter().find(|it| *it > length).unwrap_or(usize::MAX);
-            let those: Vec<_> = numbered.iter().filter(|(it, _)| (length..next).contains(&it.len())).cloned().collect();
-            (!those.is_empty()).then(|| Table::new(length, those))
-        };
-        Self { tables: HEADS.into_iter().filter_map(of_length).collect() }
+        let tables = HEADS.into_iter().zip(by_length).filter(|(_, it)| !it.is_empty());
+        Self { tables: tables.map(|(length, sorted)| Table::new(length, sorted)).collect() }
     }
 
     /// Of a list of words, as they are.
     pub(crate) fn of(words: &[&str]) -> Self {
         let mut literals = Literals::default();
         for word in words {
-            literals.number((*word).to_owned());
+            literals.number(word.as_bytes());
         }
         Self::new(literals)
     }
@@ -184,6 +220,12 @@ impl Finder {
     }
 }
 
+fn first_eight(literal: &[u8]) -> u64 {
+    let mut octets = [0; 8];
+    octets.iter_mut().zip(literal).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(octets)
+}
+
 /// One literal at one place of the squeezed text.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Hit {
@@ -203,7 +245,8 @@ pub(crate) struct Hits {
 
 impl Hits {
     /// The first places of one literal, in order.
-    pub(crate) fn of(&self, literal: usize) -> &[Hit] {
+    pub(crate) fn of(&self, literal: u32) -> &[Hit] {
+        let literal = literal as usize;
         if self.present.get(literal / 64).is_none_or(|it| it >> (literal % 64) & 1 == 0) {
             return &[];
         }
@@ -215,8 +258,8 @@ impl Hits {
     }
 
     /// The literals that were found, each once.
-    pub(crate) fn literals(&self) -> impl Iterator<Item = usize> {
-        self.found.chunk_by(|a, b| a.literal == b.literal).filter_map(|it| Some(it.first()?.literal as usize))
+    pub(crate) fn literals(&self) -> impl Iterator<Item = u32> {
+        self.found.chunk_by(|a, b| a.literal == b.literal).filter_map(|it| Some(it.first()?.literal))
     }
 }
 
@@ -229,13 +272,13 @@ mod tests {
         let mut literals = Literals::default();
         let words = ["a", "spf", "spfx", "mailbox", "mailboxfull", "mailboxfullofit", "box", "full", "mail"];
         for word in words {
-            literals.number(word.to_owned());
+            literals.number(word.as_bytes());
         }
-        assert_eq!(literals.number("box".to_owned()), 6);
+        assert_eq!(literals.number(b"box"), 6);
         let finder = Finder::new(literals);
         let text = b"spfxmailboxfullxamailboxspf";
         let hits = finder.find(text);
-        for (number, word) in words.iter().enumerate() {
+        for (number, word) in (0..).zip(words) {
             let expected: Vec<usize> = (0..text.len()).filter(|at| text[*at..].starts_with(word.as_bytes())).collect();
             let found: Vec<usize> = hits.of(number).iter().map(|it| it.start).collect();
             assert_eq!(found, expected, "{word}");
