@@ -257,7 +257,7 @@ fn parts(words: &str) -> impl Iterator<Item = Result<Part<'_>, String>> {
     std::iter::from_fn(move || {
         let words = rest?;
         let Some(inside) = words.strip_prefix('{') else {
-            let end = words.find('{').unwrap_or(words.len());
+            let end = memchr::memchr(b'{', words.as_bytes()).unwrap_or(words.len());
             rest = words.get(end..).filter(|it| !it.is_empty());
             return Some(Ok(Part::Words(words.get(..end)?)));
         };
