@@ -442,8 +442,8 @@ impl Builder {
     }
 }
 
-const PHRASE_HINT: &str = "a phrase is words with {address}, {host}, {ip}, {number} or {*} between them, and {recipient}, {sender}, \
-    {client}, {domain} or {message} before them";
+const PHRASE_HINT: &str = "a phrase is words with {address}, {host}, {ip}, {number}, {*} or {~} between them, and {recipient}, \
+    {sender}, {client}, {domain} or {message} before or after them";
 const CODE_HINT: &str = "write `x.1.1`, `5.7.606-649`, `550` or `500-504`";
 
 fn phrase<'t, W: Word<'t>>(word: W, source: Source<'_>, literals: &mut Literals) -> Result<Phrase, CatalogueError> {

@@ -7,6 +7,8 @@
 
 mod catalogue;
 mod code;
+mod continued;
+mod contraction;
 mod facts;
 mod form;
 mod matcher;

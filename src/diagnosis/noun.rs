@@ -1,8 +1,10 @@
-//! What a predicate is said of: `{recipient} is unknown` finds `user li@example.org is unknown`,
-//! and does not find `sender domain is unknown`.
+//! What a predicate is said of: `{recipient} unknown` finds `user li@example.org is unknown`,
+//! and does not find `sender domain is unknown`; `unknown {recipient}` finds `unknown local user`.
 //!
-//! Data: `catalogue/nouns.toml`. The noun stands right before the predicate; an address, a name or
-//! an IP literal may stand between them, or in place of it.
+//! Data: `catalogue/nouns.toml`. Before a predicate the noun stands right before it; an address, a
+//! name, an IP literal or a quoted word may stand between them, or a name in place of it, and so may
+//! words that only link (`is`, `has been`, `已被`). After a predicate it follows at once, or after words
+//! that only point (`this`, `your`, `该`), and is no part of a longer name (`invalid user agent`).
 
 use std::{collections::HashMap, net::IpAddr, sync::LazyLock};
 
@@ -32,13 +34,50 @@ pub(super) enum Noun {
     Message,
 }
 
-/// The nouns that ship, squeezed; read when one is first asked for.
-static SHIPPED: LazyLock<HashMap<String, Noun>> =
-    LazyLock::new(|| squeezed(crate::catalogue::table("nouns.toml").unwrap_or_default()));
+/// As many words as may link or point.
+const LINKS: usize = 3;
 
-fn squeezed(sorts: HashMap<Noun, Vec<String>>) -> HashMap<String, Noun> {
-    let words = sorts.into_iter().flat_map(|(noun, words)| words.into_iter().map(move |it| (it, noun)));
-    words.map(|(word, noun)| (squeeze_words(&word), noun)).collect()
+/// The nouns that ship, squeezed, and the words around them; read when one is first asked for.
+static SHIPPED: LazyLock<Nouns> =
+    LazyLock::new(|| crate::catalogue::table("nouns.toml").map(|it: NounsForm| it.into()).unwrap_or_default());
+
+#[derive(Default)]
+struct Nouns {
+    sorts: HashMap<String, Noun>,
+    linking: Vec<String>,
+    naming: Vec<String>,
+    pointing: Vec<String>,
+    longer: Vec<String>,
+}
+
+/// `catalogue/nouns.toml`.
+#[derive(Deserialize)]
+struct NounsForm {
+    linking: Vec<String>,
+    naming: Vec<String>,
+    pointing: Vec<String>,
+    longer: Vec<String>,
+    #[serde(flatten)]
+    sorts: HashMap<Noun, Vec<String>>,
+}
+
+impl From<NounsForm> for Nouns {
+    fn from(form: NounsForm) -> Self {
+        let sorts = form.sorts.into_iter();
+        let longest_first = |mut words: Vec<String>| {
+            words.sort_by_key(|it| std::cmp::Reverse(it.len()));
+            words
+        };
+        Self {
+            sorts: sorts
+                .flat_map(|(noun, words)| words.into_iter().map(move |it| (squeeze_words(&it), noun)))
+                .collect(),
+            linking: longest_first(form.linking),
+            naming: longest_first(form.naming),
+            pointing: longest_first(form.pointing),
+            longer: longest_first(form.longer),
+        }
+    }
 }
 
 impl Noun {
@@ -57,8 +96,11 @@ impl Noun {
     /// Where the noun begins that ends the words before a predicate, if it is of this sort.
     pub(super) fn ending(self, before: &str) -> Option<usize> {
         let skipped = before.floor_char_boundary(before.len().saturating_sub(LOOKED_AT));
-        let mut rest = bare(before.get(skipped..)?);
+        let mut rest = without_last(bare(before.get(skipped..)?), &SHIPPED.linking);
         let mut named = None;
+        if let Some(unquoted) = without_quoted(rest) {
+            rest = without_last(unquoted, &SHIPPED.naming);
+        }
         for _ in 0..NAMES {
             let start = rest.rfind(|c: char| c.is_whitespace() || "<([=".contains(c)).map_or(0, |at| at + 1);
             let word = rest.get(start..)?;
@@ -66,12 +108,73 @@ impl Noun {
                 break;
             }
             named = named.or(sort_of_name(word).map(|it| (it, start)));
-            rest = bare(rest.get(..start)?);
+            rest = without_last(bare(rest.get(..start)?), &SHIPPED.naming);
         }
         let found = noun_at_end(rest)
             .or(named.map(|(noun, start)| if says_from(rest) { (Noun::Sender, start) } else { (noun, start) }));
         found.filter(|(noun, _)| *noun == self).map(|(_, start)| skipped + start)
     }
+
+    /// Where the noun ends that begins the words after a predicate, if it is of this sort.
+    pub(super) fn beginning(self, after: &str) -> Option<usize> {
+        let looked_at = after.get(..after.floor_char_boundary(LOOKED_AT))?;
+        let mut rest = looked_at.trim_start_matches(opens);
+        for _ in 0..LINKS {
+            // `your address` is a noun of its own.
+            let Some(pointed) = SHIPPED.pointing.iter().find_map(|it| without_first(rest, it)) else { break };
+            if noun_at_start(rest).is_some() {
+                break;
+            }
+            rest = pointed.trim_start_matches(opens);
+        }
+        let (noun, length) = noun_at_start(rest)?;
+        let next = rest.get(length..)?.trim_start();
+        let longer = SHIPPED.longer.iter().any(|it| without_first(next, it).is_some());
+        (noun == self && !longer).then_some(looked_at.len() - rest.len() + length)
+    }
+}
+
+fn opens(c: char) -> bool {
+    c.is_whitespace() || "<([\"'`:".contains(c)
+}
+
+/// The words without `first` at their beginning, if it stands there and is whole.
+fn without_first<'a>(words: &'a str, first: &str) -> Option<&'a str> {
+    let beginning = words.get(..first.len()).filter(|it| it.to_lowercase() == first)?;
+    let rest = words.get(first.len()..)?;
+    let whole = !beginning.ends_with(writes_blanks) || !rest.starts_with(|c: char| writes_blanks(c) || c.is_numeric());
+    whole.then_some(rest)
+}
+
+/// The words without some of `last` at their end.
+fn without_last<'a>(words: &'a str, last: &[String]) -> &'a str {
+    let mut words = words;
+    for _ in 0..LINKS {
+        let shorter = last.iter().find_map(|it| {
+            let start = words.len().checked_sub(it.len())?;
+            words.get(start..).filter(|end| end.to_lowercase() == *it)?;
+            let rest = words.get(..start)?;
+            (!it.starts_with(writes_blanks) || !rest.ends_with(char::is_alphanumeric)).then_some(rest)
+        });
+        let Some(shorter) = shorter else { break };
+        words = bare(shorter);
+    }
+    words
+}
+
+/// The words without a quoted word at their end: `user "li"`. Their closing quote may be gone already.
+fn without_quoted(words: &str) -> Option<&str> {
+    let start = words.rfind(|c: char| !(c.is_alphanumeric() || "._-+".contains(c)))?;
+    let opening = words.get(start..)?.chars().next()?;
+    let before = words.get(..start)?;
+    let quotes = "\"'`<".contains(opening) && !before.ends_with(char::is_alphanumeric); // not l'adresse
+    let rest = bare(before);
+    (quotes && !rest.is_empty()).then_some(rest)
+}
+
+/// A letter of a script that writes blanks between words.
+fn writes_blanks(c: char) -> bool {
+    c.is_alphabetic() && u32::from(c) < WITHOUT_BLANKS
 }
 
 /// Whether the words before a name say that something comes from it.
@@ -102,7 +205,7 @@ fn noun_at_end(words: &str) -> Option<(Noun, usize)> {
             return noun_within(word).map(|(noun, at)| (noun, start + at));
         }
         noun.insert_str(0, &squeeze_words(word));
-        if let Some(sort) = SHIPPED.get(&noun) {
+        if let Some(sort) = SHIPPED.sorts.get(&noun) {
             longest = Some((*sort, start));
         }
         end = start;
@@ -114,7 +217,39 @@ fn noun_at_end(words: &str) -> Option<(Noun, usize)> {
 fn noun_within(run: &str) -> Option<(Noun, usize)> {
     let skipped = run.chars().count().saturating_sub(CHARACTERS);
     let mut ends = run.char_indices().skip(skipped);
-    ends.find_map(|(at, _)| Some((*SHIPPED.get(&squeeze_words(run.get(at..)?))?, at)))
+    ends.find_map(|(at, _)| Some((*SHIPPED.sorts.get(&squeeze_words(run.get(at..)?))?, at)))
+}
+
+/// The longest noun that the words begin with, and its length.
+fn noun_at_start(words: &str) -> Option<(Noun, usize)> {
+    let mut noun = String::new();
+    let mut longest = None;
+    let mut end = 0;
+    for _ in 0..WORDS {
+        let rest = words.get(end..)?;
+        let Some(start) = rest.find(char::is_alphanumeric).map(|it| end + it) else { break };
+        let gap = words.get(end..start)?;
+        if gap.contains(|c: char| !c.is_whitespace() && !"'\u{2019}-_".contains(c)) {
+            break; // a noun does not go on behind a full stop
+        }
+        let rest = words.get(start..)?;
+        let length = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+        if noun.is_empty() && rest.starts_with(|c: char| u32::from(c) >= WITHOUT_BLANKS) {
+            return noun_leading(rest.get(..length)?).map(|(noun, length)| (noun, start + length));
+        }
+        noun.push_str(&squeeze_words(rest.get(..length)?));
+        end = start + length;
+        if let Some(sort) = SHIPPED.sorts.get(&noun) {
+            longest = Some((*sort, end));
+        }
+    }
+    longest
+}
+
+/// The longest noun that begins a run of a script that writes no blanks.
+fn noun_leading(run: &str) -> Option<(Noun, usize)> {
+    let ends = run.char_indices().map(|(at, c)| at + c.len_utf8()).take(CHARACTERS).collect::<Vec<_>>();
+    ends.into_iter().rev().find_map(|at| Some((*SHIPPED.sorts.get(&squeeze_words(run.get(..at)?))?, at)))
 }
 
 /// Without what may stand between a noun and its predicate.
@@ -128,8 +263,9 @@ mod tests {
 
     #[test]
     fn the_nouns_that_ship_can_be_read_and_each_is_of_one_sort() {
-        let sorts: HashMap<Noun, Vec<String>> = crate::catalogue::written("nouns.toml");
-        assert_eq!(SHIPPED.len(), sorts.values().map(Vec::len).sum::<usize>());
+        let form: NounsForm = crate::catalogue::written("nouns.toml");
+        let listed: usize = form.sorts.values().map(Vec::len).sum();
+        assert_eq!(Nouns::from(form).sorts.len(), listed);
     }
 
     #[test]
@@ -147,6 +283,10 @@ mod tests {
             "收件人<li@example.org>",
             "Адресат ",
             "550 宛先のメールアドレス",
+            "550 mailbox li@example.org has been ",
+            "550 The user \"li\" is currently ",
+            "550 mailbox for <li@example.org> is ",
+            "收件人账号目前已",
         ] {
             assert!(Noun::Recipient.ending(before).is_some(), "{before}");
         }
@@ -154,6 +294,17 @@ mod tests {
         assert!(Noun::Client.ending("554 [192.0.2.1] ").is_some());
         assert!(Noun::Domain.ending("550 domain example.org ").is_some());
         assert!(Noun::Sender.ending("553 MAIL FROM:<a@example.org> ").is_some());
+    }
+
+    #[test]
+    fn a_noun_may_follow_its_predicate() {
+        let of = |noun: Noun, after: &str| noun.beginning(after).map(|end| after[..end].to_owned());
+        assert_eq!(of(Noun::Recipient, " local user wang").as_deref(), Some(" local user"));
+        assert_eq!(of(Noun::Recipient, "该收件人账号").as_deref(), Some("该收件人账号"));
+        assert_eq!(of(Noun::Sender, ": your sender address.").as_deref(), Some(": your sender address"));
+        for after in [" sender address", " user agent", " userland", " letters", "", " . user", " é"] {
+            assert_eq!(of(Noun::Recipient, after), None, "{after}");
+        }
     }
 
     #[test]

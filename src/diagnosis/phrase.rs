@@ -1,11 +1,12 @@
 //! A phrase of a rule: words with placeholders between them, and where it stands in a text.
 //!
 //! `connect to {host} timed out` is two pieces of squeezed words and what may lie between them.
-//! Placeholders: `{address}`, `{host}` (a name, an IP literal, or both), `{ip}`, `{number}` and
-//! `{*}` (anything up to 160 octets). A `{*}` at either end lifts the word boundary there, so
-//! `greylist{*}` finds `greylisted` too. Pieces of 16 octets and more need no word boundary:
-//! they survive lost blanks around them. At the beginning may stand `{recipient}`, `{sender}`,
-//! `{client}`, `{domain}` or `{message}`: a noun of that sort (`noun.rs`).
+//! Placeholders: `{address}`, `{host}` (a name, an IP literal, or both), `{ip}`, `{number}`,
+//! `{*}` (anything up to 160 octets) and `{~}` (a few words of the same sentence). A `{*}` at either
+//! end lifts the word boundary there, so `greylist{*}` finds `greylisted` too, and so does a `{~}`
+//! without a blank beside it: `exceed{~} limit` finds `exceeding our limit`. Pieces of 16 octets and
+//! more need no word boundary: they survive lost blanks around them. At the beginning or the end may
+//! stand `{recipient}`, `{sender}`, `{client}`, `{domain}` or `{message}`: a noun of that sort (`noun.rs`).
 
 use std::{borrow::Cow, net::IpAddr, ops::Range};
 
@@ -19,6 +20,8 @@ use crate::literals::{Hits, Literals};
 const SELF_EVIDENT: usize = 16;
 /// What `{*}` may span, in octets of the original.
 const ANYTHING: usize = 160;
+/// What `{~}` may span.
+const FEW: usize = 48;
 /// What `{recipient}` says: less than any such noun in words, so that whole phrases go before it.
 const RECIPIENT_WEIGHT: usize = 3;
 /// What another noun's placeholder says: that it is no recipient, which many phrases take for granted (`address unknown`).
@@ -32,7 +35,9 @@ pub(super) enum Gap {
     Ip,
     Number,
     Anything,
-    /// What the words after it are said of.
+    /// A few words that do not end the sentence.
+    Few,
+    /// What the words beside it are said of.
     Said(Noun),
 }
 
@@ -65,20 +70,28 @@ impl Phrase {
         let mut phrase =
             Self { words: Cow::default(), pieces: Vec::new(), gaps: Vec::new(), lead: None, trail: None, weight: 0 };
         let mut pending = None;
+        let mut goes_on = false;
         for part in parts(&words) {
             match part? {
                 Part::Gap(_) if pending.is_some() => {
                     return Err("two placeholders stand side by side".to_owned());
                 }
-                Part::Gap(Gap::Said(_)) if !phrase.pieces.is_empty() => {
-                    return Err("a noun's placeholder stands at the beginning only".to_owned());
+                Part::Gap(gap) => {
+                    if let (Gap::Few, true, Some(last)) = (gap, goes_on, phrase.pieces.last_mut()) {
+                        last.closes_word = false;
+                    }
+                    pending = Some(gap);
                 }
-                Part::Gap(gap) => pending = Some(gap),
                 Part::Words(words) => {
+                    goes_on = words.ends_with(|c: char| !c.is_whitespace());
                     let squeezed = squeeze_words(words);
                     if squeezed.is_empty() {
                         continue;
                     }
+                    if !phrase.pieces.is_empty() && matches!(pending, Some(Gap::Said(_))) {
+                        return Err("a noun's placeholder stands at the beginning or the end".to_owned());
+                    }
+                    let few = pending == Some(Gap::Few);
                     match (pending.take(), phrase.pieces.is_empty()) {
                         (gap, true) => phrase.lead = gap,
                         (gap, false) => phrase.gaps.push(gap.unwrap_or(Gap::Anything)),
@@ -88,7 +101,7 @@ impl Phrase {
                     phrase.pieces.push(Piece {
                         literal: literals.number(squeezed.as_bytes()),
                         length: u32::try_from(squeezed.len()).unwrap_or(u32::MAX),
-                        opens_word: is_short,
+                        opens_word: is_short && !(few && words.starts_with(|c: char| !c.is_whitespace())),
                         closes_word: is_short,
                         inside_names: words
                             .bytes()
@@ -102,7 +115,7 @@ impl Phrase {
             phrase.lead = None;
             phrase.pieces.iter_mut().take(1).for_each(|it| it.opens_word = false);
         }
-        if phrase.trail == Some(Gap::Anything) {
+        if matches!(phrase.trail, Some(Gap::Anything | Gap::Few)) {
             phrase.trail = None;
             phrase.pieces.iter_mut().last().into_iter().for_each(|it| it.closes_word = false);
         }
@@ -126,7 +139,7 @@ impl Phrase {
 
     fn weighed(&self) -> usize {
         let asking = |gap: &Gap| match gap {
-            Gap::Anything => 0,
+            Gap::Anything | Gap::Few => 0,
             Gap::Said(Noun::Recipient) => RECIPIENT_WEIGHT,
             Gap::Said(_) => NOUN_WEIGHT,
             Gap::Address | Gap::Host | Gap::Ip | Gap::Number => 2,
@@ -195,6 +208,7 @@ impl Gap {
         let bare = between.trim_matches(|c: char| c.is_whitespace() || "<>()[]{}\"'`:;,.=*!#-".contains(c));
         match self {
             Self::Anything => between.len() <= ANYTHING,
+            Self::Few => between.len() <= FEW && !ends_sentence(between),
             Self::Said(_) => false,
             Self::Address => is_address(bare),
             Self::Host => is_host_like(bare),
@@ -205,6 +219,11 @@ impl Gap {
             }
         }
     }
+}
+
+/// Whether a sentence ends in these words.
+fn ends_sentence(words: &str) -> bool {
+    words.contains(['!', '?', ';', '。', '！', '？', '；']) || words.contains(". ")
 }
 
 fn is_address(word: &str) -> bool {
@@ -234,11 +253,14 @@ fn fits_before(gap: Option<Gap>, text: &Text<'_>, start: usize) -> Option<usize>
 fn fits_after(gap: Option<Gap>, text: &Text<'_>, end: usize) -> Option<usize> {
     let Some(gap) = gap else { return Some(end) };
     let after = text.original().get(end..)?;
+    if let Gap::Said(noun) = gap {
+        return noun.beginning(after).map(|length| end + length);
+    }
     let skipped = after.find(|c: char| !(c.is_whitespace() || "<>()[]:;,.=\"'-".contains(c)))?;
     let rest = after.get(skipped..)?;
     let stop: fn(char) -> bool = match gap {
         Gap::Number => |c| !(c.is_ascii_digit() || c == ',' || c == '.'),
-        Gap::Address | Gap::Host | Gap::Ip | Gap::Anything | Gap::Said(_) => {
+        Gap::Address | Gap::Host | Gap::Ip | Gap::Anything | Gap::Few | Gap::Said(_) => {
             |c| c.is_whitespace() || "<>(),;\"'".contains(c)
         }
     };
@@ -277,6 +299,7 @@ fn gap_named(name: &str) -> Result<Gap, String> {
         "ip" => Gap::Ip,
         "number" => Gap::Number,
         "*" => Gap::Anything,
+        "~" => Gap::Few,
         other => Gap::Said(Noun::named(other).ok_or_else(|| format!("`{{{other}}}` is no placeholder"))?),
     })
 }

@@ -88,6 +88,7 @@ fn filled(words: &str) -> String {
         .replace("{domain}", "domain")
         .replace("{message}", "message")
         .replace("{*}", " ")
+        .replace("{~}", " ")
 }
 
 #[cfg(test)]

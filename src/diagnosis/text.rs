@@ -2,11 +2,13 @@
 //! folded, addresses and IP literals masked, all but letters and digits left out.
 //!
 //! Squeezing survives what happens to bounces on their way: lost blanks (`552Message`), lost or
-//! curly apostrophes (`couldnt`), re-wrapped lines. Every squeezed byte knows where it stood, so
+//! curly apostrophes (`couldnt`, read as `could not`), re-wrapped lines. Every squeezed byte knows where it stood, so
 //! that the words that decided are quoted as they were written.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
+
+use super::{continued::find_continuations, contraction::find_contractions};
 
 /// What stands in the squeezed text for a mail address. No letter or digit, so no phrase crosses it.
 const ADDRESS_MARK: u8 = 1;
@@ -88,8 +90,10 @@ impl<'a> Text<'a> {
 
     fn squeeze(&mut self, ip_places: &[Range<usize>]) {
         let mut at = 0;
-        let mut masks = self.addresses.iter().map(|it| (it.clone(), ADDRESS_MARK)).collect::<Vec<_>>();
-        masks.extend(ip_places.iter().map(|it| (it.clone(), IP_MARK)));
+        let mut masks: Vec<(Range<usize>, &[u8])> = find_contractions(self.original);
+        masks.extend(find_continuations(self.original).into_iter().map(|it| (it, [].as_slice())));
+        masks.extend(self.addresses.iter().map(|it| (it.clone(), [ADDRESS_MARK].as_slice())));
+        masks.extend(ip_places.iter().map(|it| (it.clone(), [IP_MARK].as_slice())));
         masks.sort_by_key(|(it, _)| it.start);
         let mut masks = masks.into_iter().peekable();
         self.squeezed.reserve(self.original.len());
@@ -102,7 +106,7 @@ impl<'a> Text<'a> {
                 masks.next();
             }
             if let Some((range, mark)) = masks.next_if(|(it, _)| it.start == at) {
-                self.push(&[mark], &range);
+                self.push(mark, &range);
                 at = range.end;
                 continue;
             }
@@ -159,21 +163,33 @@ impl<'a> Text<'a> {
 
 /// Squeezes the words of a rule in the same way; marks are not made.
 pub(super) fn squeeze_words(words: &str) -> String {
+    let mut squeezed = Vec::with_capacity(words.len());
+    let mut at = 0;
+    for (short, meant) in find_contractions(words) {
+        squeeze_plain_words(words.get(at..short.start).unwrap_or_default(), &mut squeezed);
+        squeezed.extend_from_slice(meant);
+        at = short.end;
+    }
+    squeeze_plain_words(words.get(at..).unwrap_or_default(), &mut squeezed);
+    String::from_utf8(squeezed).unwrap_or_default()
+}
+
+fn squeeze_plain_words(words: &str, squeezed: &mut Vec<u8>) {
     if !words.is_ascii() {
-        return words.chars().flat_map(fold).collect();
+        let mut buffer = [0; 4];
+        words.chars().flat_map(fold).for_each(|it| squeezed.extend_from_slice(it.encode_utf8(&mut buffer).as_bytes()));
+        return;
     }
     // Written over what is not kept: thousands of phrases come this way at the start.
-    let mut squeezed = vec![0; words.len()];
-    let mut length = 0;
+    let mut length = squeezed.len();
+    squeezed.resize(length + words.len(), 0);
     for octet in words.bytes() {
-        let kept = octet.is_ascii_alphanumeric();
         if let Some(place) = squeezed.get_mut(length) {
             *place = octet.to_ascii_lowercase();
         }
-        length += usize::from(kept);
+        length += usize::from(octet.is_ascii_alphanumeric());
     }
     squeezed.truncate(length);
-    String::from_utf8(squeezed).unwrap_or_default()
 }
 
 /// What remains of a character: nothing of blanks and punctuation, else lower case without accent.
@@ -325,7 +341,7 @@ mod tests {
     #[test]
     fn squeezing_survives_lost_blanks_entities_width_and_accents() {
         assert_eq!(squeezed("552Message  size"), "552messagesize");
-        assert_eq!(squeezed("I couldn\u{2019}t"), "icouldnt");
+        assert_eq!(squeezed("I couldn\u{2019}t"), "icouldnot");
         assert_eq!(squeezed("(rejected&nbsp;by&#32;system)"), "rejectedbysystem");
         assert_eq!(squeezed("Ｕｓｅｒ　未知"), "user未知");
         assert_eq!(squeezed("Boîte pleine, größer"), "boitepleinegrosser");
