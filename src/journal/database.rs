@@ -117,6 +117,22 @@ macro_rules! values {
 }
 pub(super) use values;
 
+/// A query with its values.
+macro_rules! bound {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query($sql);
+        for value in $values {
+            query = match value {
+                $crate::journal::database::Value::Int(it) => query.bind(it),
+                $crate::journal::database::Value::Text(it) => query.bind(it),
+                $crate::journal::database::Value::Bytes(it) => query.bind(it),
+            };
+        }
+        query
+    }};
+}
+pub(super) use bound;
+
 /// One row that came back.
 pub(super) enum Row {
     Sqlite(SqliteRow),
@@ -217,6 +233,19 @@ impl Database {
         })
     }
 
+    /// The rows of one statement, which sees one state of the journal without a transaction.
+    pub(super) async fn look(&self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let sql = sql.into_sql_str();
+        Ok(match self {
+            Self::Sqlite { reader, .. } => {
+                bound!(sql, values).fetch_all(reader).await?.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres { pool, .. } => {
+                bound!(sql, values).fetch_all(pool).await?.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite { writer, reader } => {
@@ -230,38 +259,27 @@ impl Database {
     }
 }
 
-macro_rules! bound {
-    ($sql:expr, $values:expr) => {{
-        let mut query = sqlx::query($sql);
-        for value in $values {
-            query = match value {
-                Value::Int(it) => query.bind(it),
-                Value::Text(it) => query.bind(it),
-                Value::Bytes(it) => query.bind(it),
-            };
-        }
-        query
-    }};
-}
-
 impl Tx {
-    /// Runs one statement; the number of rows it touched.
-    pub(super) async fn execute(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<u64, Error> {
+    /// Runs one statement. Where it is no trouble to, only with the next one: whether it worked is
+    /// known at the commit.
+    pub(super) async fn execute(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<(), Error> {
         let sql = sql.into_sql_str();
-        Ok(match self {
-            Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
-            Self::Member(tx) => bound!(sql, values).execute(tx.connection()?).await?.rows_affected(),
-            Self::Postgres(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
-        })
+        match self {
+            Self::Member(tx) => tx.execute(sql.as_str(), values).await,
+            Self::Sqlite(_) | Self::Postgres(_) => self.rows(sql, values).await.map(drop),
+        }
+    }
+
+    /// Runs one statement, which answers with what it touched (`RETURNING`): how many rows that were.
+    pub(super) async fn touched(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<usize, Error> {
+        Ok(self.rows(sql, values).await?.len())
     }
 
     pub(super) async fn rows(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<Vec<Row>, Error> {
         let sql = sql.into_sql_str();
         Ok(match self {
             Self::Sqlite(tx) => bound!(sql, values).fetch_all(&mut **tx).await?.into_iter().map(Row::Sqlite).collect(),
-            Self::Member(tx) => {
-                bound!(sql, values).fetch_all(tx.connection()?).await?.into_iter().map(Row::Sqlite).collect()
-            }
+            Self::Member(tx) => tx.rows(sql.as_str(), values).await?.into_iter().map(Row::Sqlite).collect(),
             Self::Postgres(tx) => {
                 bound!(sql, values).fetch_all(&mut **tx).await?.into_iter().map(Row::Postgres).collect()
             }

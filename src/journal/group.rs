@@ -8,10 +8,14 @@
 
 use std::sync::Arc;
 
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction, sqlite::SqliteRow};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
-use super::Error;
+use super::{
+    Error,
+    batch::Batch,
+    database::{Value, bound},
+};
 
 /// The one writing connection, shared in turns, first come, first served.
 #[derive(Clone, Debug)]
@@ -28,7 +32,14 @@ struct Group {
 }
 
 /// One writer's turn. Dropped without `commit`, what it wrote is undone.
-pub(super) struct Member(Option<OwnedMutexGuard<Group>>, Writer);
+pub(super) struct Member {
+    group: Option<OwnedMutexGuard<Group>>,
+    writer: Writer,
+    /// What goes with the next statement, the savepoint first.
+    waiting: Batch,
+    /// The savepoint was set.
+    begun: bool,
+}
 
 impl Writer {
     pub(super) fn new(pool: SqlitePool) -> Self {
@@ -47,9 +58,9 @@ impl Writer {
         if group.tx.is_none() {
             group.tx = Some(self.pool.begin_with("BEGIN IMMEDIATE").await?);
         }
-        let mut member = Member(Some(group), self.clone());
-        sqlx::query("SAVEPOINT member").execute(member.connection()?).await?;
-        Ok(member)
+        let mut waiting = Batch::default();
+        waiting.push("SAVEPOINT member", Vec::new());
+        Ok(Member { group: Some(group), writer: self.clone(), waiting, begun: false })
     }
 
     pub(super) async fn close(&self) {
@@ -78,32 +89,55 @@ impl Group {
         }
     }
 
-    /// Undoes what the member in turn wrote; if that cannot be, nobody's writing stands.
-    async fn undo(&mut self) {
+    /// Undoes what the member in turn wrote, if it began to; if that cannot be, nobody's writing stands.
+    async fn undo(&mut self, begun: bool) {
         let Some(tx) = &mut self.tx else { return };
-        let undone = sqlx::raw_sql("ROLLBACK TO member; RELEASE member").execute(&mut **tx).await;
+        let undone = if begun {
+            sqlx::raw_sql("ROLLBACK TO member; RELEASE member").execute(&mut **tx).await.map(drop)
+        } else {
+            Ok(())
+        };
         if undone.is_err() || self.members.is_empty() {
             self.tx = None;
-            self.tell(&undone.map(drop));
+            self.tell(&undone);
         }
     }
 }
 
 impl Member {
-    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
-        let tx = self.0.as_mut().and_then(|it| it.tx.as_mut());
+    fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
+        let tx = self.group.as_mut().and_then(|it| it.tx.as_mut());
         tx.map(|it| &mut **it).ok_or_else(given_up)
+    }
+
+    /// Runs a statement, now or with the next one.
+    pub(super) async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<(), Error> {
+        self.waiting.push(sql, values);
+        if self.waiting.is_full() { self.run().await.map(drop) } else { Ok(()) }
+    }
+
+    /// Runs a statement now, and what waits before it; the rows that came back.
+    pub(super) async fn rows(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<SqliteRow>, Error> {
+        self.waiting.push(sql, values);
+        self.run().await
+    }
+
+    /// Nothing that waits answers with rows: what comes back is the last statement's.
+    async fn run(&mut self) -> Result<Vec<SqliteRow>, Error> {
+        let Batch { sql, values, .. } = std::mem::take(&mut self.waiting);
+        self.begun = true;
+        Ok(bound!(sqlx::AssertSqlSafe(sql), values).fetch_all(self.connection()?).await?)
     }
 
     /// Returns when what was written is on disk, or will never be.
     pub(super) async fn commit(mut self) -> Result<(), Error> {
-        sqlx::query("RELEASE member").execute(self.connection()?).await?;
+        self.rows("RELEASE member", Vec::new()).await?;
         let (told, outcome) = oneshot::channel();
-        if let Some(mut group) = self.0.take() {
+        if let Some(mut group) = self.group.take() {
             group.members.push(told);
             if group.members.len() == 1 {
                 // A task of its own: a group is committed even if its members are heard of no more.
-                tokio::spawn(self.1.clone().commit());
+                tokio::spawn(self.writer.clone().commit());
             }
         }
         outcome.await.unwrap_or_else(|_| Err(given_up()))
@@ -112,9 +146,10 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        let Some(mut group) = self.0.take() else { return };
+        let Some(mut group) = self.group.take() else { return };
+        let begun = self.begun;
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { group.undo().await })),
+            Ok(runtime) => drop(runtime.spawn(async move { group.undo(begun).await })),
             // Without a runtime there is nobody to undo one part: the whole is given up, and whoever
             // waits for it hears so.
             Err(_) => *group = Group::default(),

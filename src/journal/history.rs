@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Error, Journal, Known,
-    database::{Tx, values},
+    database::{Row, Tx, Value, values},
     identity_hash,
 };
 use crate::{
@@ -34,39 +34,48 @@ impl Journal {
         content: &str,
         now: Timestamp,
     ) -> Result<Known, Error> {
-        let mut tx = self.database.read().await?;
         let mut known = Known::default();
-        let standing = standing(&mut tx, content, candidate, settings, now).await?;
-        known.history.bounce_seen = standing.bounce_seen;
-        let Some(candidate) = candidate else { return Ok(known) };
         let history = &mut known.history;
+        let identity = candidate.map(|it| identity_hash(&it.identity));
+        // Only where there is an original: the identity is then its Message-ID and author. A Message-ID
+        // alone is known to each of its recipients.
+        let original = identity.clone().filter(|_| candidate.is_some_and(|it| it.original.is_some()));
+        let enough = if settings.proof == Proof::Verified { FOUND } else { GROUNDED };
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT known.*, o.id AS id, o.sequence AS sequence, o.version AS version, o.state AS state, \
+             o.attempts AS attempts FROM (SELECT {}, \
+             (SELECT COUNT(*) FROM message WHERE identity = $8 AND proven >= $9) AS originals, \
+             (SELECT COUNT(*) FROM mute) AS mutes) AS known LEFT JOIN outbox o ON o.identity = $10 ORDER BY o.sequence",
+            questions()
+        ));
+        let mut values = asked_with(content, candidate, settings, now);
+        values.extend(values![original, enough, identity.as_deref()]);
+        let rows = self.database.look(sql, values).await?;
+        let Some(row) = rows.first() else { return Err(nothing()) };
+        let standing = Standing::of(row)?;
+        history.bounce_seen = standing.bounce_seen;
+        let (Some(candidate), Some(identity)) = (candidate, identity) else { return Ok(known) };
         history.sent_to_person = standing.sent_to_person;
         history.sent_in_all = standing.sent_in_all;
         history.breaker_open = standing.breaker_open;
-        let identity = identity_hash(&candidate.identity);
-        if candidate.original.is_some() {
-            // The same author as well: a Message-ID alone is known to each of its recipients.
-            let enough = if settings.proof == Proof::Verified { FOUND } else { GROUNDED };
-            let sql = "SELECT COUNT(*) AS n FROM message WHERE identity = $1 AND proven >= $2";
-            history.journal_knows_original = tx.number(sql, values![identity.as_str(), enough]).await? > 0;
-        }
-        let sql = "SELECT id, sequence, version, state, attempts FROM outbox WHERE identity = $1 ORDER BY sequence";
-        for row in tx.rows(sql, values![identity.as_str()]).await? {
+        history.journal_knows_original = row.int("originals")? > 0;
+        let mutes = row.int("mutes")? > 0;
+        for row in &rows {
+            let Some(id) = row.maybe_int("id")? else { continue };
             let sequence = row.count("sequence")?;
             let waits = matches!(row.text("state")?.as_str(), "due" | "held" | "dry_run" | "withdrawn")
                 && row.int("attempts")? == 0;
             history.explained.push(sequence);
             history.gathering = waits
-                .then(|| Ok::<_, Error>(Gathering { row: row.int("id")?, version: row.int("version")?, sequence }))
+                .then(|| Ok::<_, Error>(Gathering { row: id, version: row.int("version")?, sequence }))
                 .transpose()?;
         }
-        let explained = "m.identity = $1 AND m.outbox IS NOT NULL";
-        let earlier = if history.explained.is_empty() {
-            Vec::new()
-        } else {
-            cases(&mut tx, explained, values![identity]).await?
-        };
-        for (bounce, _) in earlier {
+        if history.explained.is_empty() && !mutes {
+            return Ok(known);
+        }
+        // What is added meanwhile makes another sequence or version of the rows above: a conflict at the commit.
+        let mut tx = self.database.read().await?;
+        for (bounce, _) in cases(&mut tx, "m.identity = $1 AND m.outbox IS NOT NULL", values![identity]).await? {
             history.explained_failures.extend(
                 bounce.recipients.iter().map(|it| Failure { recipient: it.final_recipient.clone(), action: it.action }),
             );
@@ -91,7 +100,17 @@ pub(super) struct Standing {
     pub(super) breaker_open: bool,
 }
 
-/// One statement, for each question is asked so often that the way to the database counts.
+impl Standing {
+    fn of(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            bounce_seen: row.int("seen")? > 0,
+            sent_to_person: row.count("to_person")?,
+            sent_in_all: row.count("in_all")?,
+            breaker_open: row.int("breaker")? > 0,
+        })
+    }
+}
+
 pub(super) async fn standing(
     tx: &mut Tx,
     content: &str,
@@ -99,15 +118,27 @@ pub(super) async fn standing(
     settings: &policy::Settings,
     now: Timestamp,
 ) -> Result<Standing, Error> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT (SELECT COUNT(*) FROM message WHERE content_hash = $1) \
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {}", questions()));
+    let row = tx.row(sql, asked_with(content, candidate, settings, now)).await?.ok_or_else(nothing)?;
+    Standing::of(&row)
+}
+
+/// The columns of [`Standing`]: one statement, for they are asked so often that the way to the
+/// database counts.
+fn questions() -> String {
+    format!(
+        "(SELECT COUNT(*) FROM message WHERE content_hash = $1) \
          + (SELECT COUNT(*) FROM message WHERE bounce_message_id = $2) AS seen, \
          (SELECT COUNT(*) FROM outbox WHERE person = $3 AND asked = $4 AND created > $5 AND {COUNTED}) AS to_person, \
          (SELECT COUNT(*) FROM outbox WHERE created > $6 AND {COUNTED}) AS in_all, \
          (SELECT COUNT(*) FROM memory WHERE name = $7) AS breaker"
-    ));
+    )
+}
+
+/// What [`questions`] are asked with.
+fn asked_with(content: &str, candidate: Option<&Candidate>, settings: &policy::Settings, now: Timestamp) -> Vec<Value> {
     let asked = candidate.is_some_and(|it| it.asked);
-    let values = values![
+    values![
         content,
         candidate.and_then(|it| it.bounce_message_id.as_ref()).map(MessageId::as_str),
         candidate.map(|it| it.addressee.to_string().to_lowercase()),
@@ -115,14 +146,11 @@ pub(super) async fn standing(
         since(settings.person_limit(asked), now),
         since(settings.limit_total, now),
         super::memory::BREAKER,
-    ];
-    let row = tx.row(sql, values).await?.ok_or_else(|| Error::Row { what: "no counts came back".to_owned() })?;
-    Ok(Standing {
-        bounce_seen: row.int("seen")? > 0,
-        sent_to_person: row.count("to_person")?,
-        sent_in_all: row.count("in_all")?,
-        breaker_open: row.int("breaker")? > 0,
-    })
+    ]
+}
+
+fn nothing() -> Error {
+    Error::Row { what: "no counts came back".to_owned() }
 }
 
 /// When a limit's period began. Without a limit nothing need be counted: no row is younger than that.
@@ -141,7 +169,7 @@ pub(super) fn before(now: Timestamp, period: SignedDuration) -> Timestamp {
 pub(super) async fn cases(
     tx: &mut Tx,
     condition: &str,
-    values: Vec<super::database::Value>,
+    values: Vec<Value>,
 ) -> Result<Vec<(Bounce, Vec<Finding>)>, Error> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT m.id AS id, r.recognition AS recognition FROM message m JOIN report r ON r.message = m.id \

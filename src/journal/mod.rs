@@ -15,6 +15,7 @@
 //! list, show, overview, …; retry, mute, …          a review, beside all that
 //! ```
 
+mod batch;
 mod columns;
 mod database;
 mod delivered;

@@ -211,8 +211,9 @@ impl Journal {
             return Ok(false);
         };
         for row in &digest.rows {
-            let sql = "UPDATE outbox SET state = 'digested', finished = $2 WHERE id = $1 AND state = 'held'";
-            if tx.execute(sql, values![*row, now]).await? == 0 {
+            let sql =
+                "UPDATE outbox SET state = 'digested', finished = $2 WHERE id = $1 AND state = 'held' RETURNING id";
+            if tx.touched(sql, values![*row, now]).await? == 0 {
                 return Ok(false);
             }
             entry(&mut tx, None, Some(*row), now, Step::Released, None, "told in a digest").await?;

@@ -68,6 +68,8 @@ async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
         Access::Daemon | Access::Write => {
             let pool = SqlitePoolOptions::new()
                 .max_connections(1)
+                // A thread of ours needs no test, nor do the readers'.
+                .test_before_acquire(false)
                 // A full disk rolls back without being asked, and sqlx goes on counting: a connection
                 // that is not at rest between two uses is replaced.
                 .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
@@ -81,6 +83,7 @@ async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
     let reader = SqlitePoolOptions::new()
         .max_connections(READERS)
         .min_connections(0)
+        .test_before_acquire(false)
         .idle_timeout(Duration::from_mins(1))
         .connect_with(options.read_only(true))
         .await?;

@@ -32,9 +32,6 @@ impl Journal {
         let private = private(it);
         let it = &JournalEntry { recognition: private.as_ref().unwrap_or(it.recognition), ..*it };
         let mut tx = self.database.write().await?;
-        if let Some((id, decision)) = id_of(&mut tx, it.reference).await? {
-            return Ok(done(it.reference, id, decision));
-        }
         let Some(decision) = recheck(&mut tx, it, settings).await? else { return Ok(Recording::Conflict) };
         let outbox = match (&decision, it.reply) {
             (Decision::Reply(plan), Some(reply)) => queue(&mut tx, it, plan, reply, "due").await?,
@@ -50,7 +47,11 @@ impl Journal {
             Queued::Conflict => return Ok(Recording::Conflict),
         };
         let outbox = row.as_ref().map(|it| it.0);
-        let id = insert_message(&mut tx, it, &decision, outbox).await?;
+        let Some(id) = insert_message(&mut tx, it, &decision, outbox).await? else {
+            // Under this reference already: that stands, and what was written above is undone.
+            drop(tx);
+            return self.on_record(it.reference).await;
+        };
         entry(&mut tx, Some(id), outbox, it.at, Step::Recorded, Some(it.catalogue_version), "").await?;
         withdraw_settled(&mut tx, it).await?;
         if let Some((row, step, detail)) = row {
@@ -59,6 +60,12 @@ impl Journal {
         }
         tx.commit().await?;
         Ok(done(it.reference, id, decision))
+    }
+
+    /// What is on disk under this reference; `Conflict` while that is not.
+    async fn on_record(&self, reference: &MessageRef) -> Result<Recording, Error> {
+        let found = id_of(&mut self.database.read().await?, reference).await?;
+        Ok(found.map_or(Recording::Conflict, |(id, decision)| done(reference, id, decision)))
     }
 
     /// Commits that a message is left alone after three failures, so that the scan goes on.
@@ -87,8 +94,7 @@ impl Journal {
             at: now,
         };
         let mut tx = self.database.write().await?;
-        if id_of(&mut tx, reference).await?.is_none() {
-            let id = insert_message(&mut tx, &it, it.decision, None).await?;
+        if let Some(id) = insert_message(&mut tx, &it, it.decision, None).await? {
             entry(&mut tx, Some(id), None, now, Step::SetAside, None, "it failed three times").await?;
             tx.commit().await?;
         }
@@ -175,9 +181,10 @@ async fn queue(
 ) -> Result<Queued, Error> {
     if let Some(gathering) = plan.gathers {
         let sql = "UPDATE outbox SET reply = $3, mail_to = $4, version = version + 1 \
-                   WHERE id = $1 AND version = $2 AND attempts = 0 AND state IN ('due', 'held', 'dry_run', 'withdrawn')";
+                   WHERE id = $1 AND version = $2 AND attempts = 0 AND state IN ('due', 'held', 'dry_run', 'withdrawn') \
+                   RETURNING id";
         let values = values![gathering.row, gathering.version, reply.bytes.clone(), reply.to.to_string()];
-        if tx.execute(sql, values).await? == 0 {
+        if tx.touched(sql, values).await? == 0 {
             return Ok(Queued::Conflict);
         }
         if state != "dry_run" {
@@ -211,18 +218,19 @@ async fn queue(
     Ok(Queued::Row(row.int("id")?, Step::Queued, state))
 }
 
+/// The row's id; `None` if the message is on record already.
 async fn insert_message(
     tx: &mut Tx,
     it: &JournalEntry<'_>,
     decision: &Decision,
     outbox: Option<i64>,
-) -> Result<i64, Error> {
+) -> Result<Option<i64>, Error> {
     let facts = Columns::of(it, decision);
     let sql = "INSERT INTO message (account, folder, key, role, received, recorded, size, kind, because, \
                bounce_message_id, content_hash, original_message_id, author, subject, recipient, recipients, cause, \
                identity, reference_id, decision, reasons, proven, outbox) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
-               $22, $23) RETURNING id";
+               $22, $23) ON CONFLICT (account, folder, key) DO NOTHING RETURNING id";
     let values = values![
         it.reference.account.as_str(),
         it.reference.folder.as_str(),
@@ -248,14 +256,14 @@ async fn insert_message(
         facts.proven,
         outbox,
     ];
-    let row = tx.row(sql, values).await?.ok_or_else(|| Error::Row { what: "no id came back".to_owned() })?;
+    let Some(row) = tx.row(sql, values).await? else { return Ok(None) };
     let id = row.int("id")?;
     let sql = "INSERT INTO report (message, recognition, decision) VALUES ($1, $2, $3)";
     tx.execute(sql, values![id, json(it.recognition)?, json(decision)?]).await?;
     insert_findings(tx, id, it.findings).await?;
     super::columns::tally(tx, it, &facts).await?;
     super::columns::index(tx, id, it, &facts).await?;
-    Ok(id)
+    Ok(Some(id))
 }
 
 async fn insert_findings(tx: &mut Tx, id: i64, findings: &[Finding]) -> Result<(), Error> {

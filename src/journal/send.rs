@@ -26,22 +26,25 @@ const FARTHEST: SignedDuration = SignedDuration::from_hours(24);
 const FREE: &str = "o.state = 'due' AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.person = o.person AND p.id < o.id \
                     AND p.state IN ('due', 'attempting', 'body_started'))";
 
+/// The channel's state beside each row: both are always asked together.
+const CHANNEL: &str = "(SELECT value FROM memory WHERE name = 'channel') AS paused";
+
 impl Journal {
     /// Claims one due row: the attempt is counted and the next one dated before it begins. Takes the
     /// write lock: whether there is anything tells `next_due`.
     pub async fn claim_due(&self, now: Timestamp) -> Result<Option<Due>, Error> {
         let mut tx = self.database.write().await?;
-        let paused = channel(&mut tx).await?;
-        if paused.as_ref().is_some_and(|it| it.until > now) {
-            return Ok(None);
-        }
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT o.id AS id, o.kind AS kind, o.person AS person, o.message_id AS message_id, o.mail_to AS mail_to, \
              o.reply AS reply, o.attempts AS attempts, o.doubts AS doubts, (SELECT COUNT(*) FROM entry e \
-             WHERE e.outbox = o.id AND e.step = 'released' AND e.message IS NOT NULL) AS by_hand \
+             WHERE e.outbox = o.id AND e.step = 'released' AND e.message IS NOT NULL) AS by_hand, {CHANNEL} \
              FROM outbox o WHERE {FREE} AND o.next_attempt <= $1 ORDER BY o.next_attempt, o.id LIMIT 1"
         ));
         let Some(row) = tx.row(sql, values![now]).await? else { return Ok(None) };
+        let paused = paused(&row)?;
+        if paused.as_ref().is_some_and(|it| it.until > now) {
+            return Ok(None);
+        }
         let due = due(&row)?;
         if let Some(paused) = paused {
             pause(&mut tx, &paused.probing(due.id, now), now).await?;
@@ -57,13 +60,13 @@ impl Journal {
 
     /// When the next row may be claimed; `None`: nothing waits.
     pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
-        let mut tx = self.database.read().await?;
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT o.next_attempt AS n FROM outbox o WHERE {FREE} ORDER BY o.next_attempt, o.id LIMIT 1"
+            "SELECT o.next_attempt AS n, {CHANNEL} FROM outbox o WHERE {FREE} ORDER BY o.next_attempt, o.id LIMIT 1"
         ));
-        let next = tx.row(sql, Vec::new()).await?.map(|row| row.maybe_time("n")).transpose()?.flatten();
-        let paused = channel(&mut tx).await?.map(|it| it.until).filter(|until| *until > now);
-        Ok(next.map(|next| paused.map_or(next, |until| next.max(until))))
+        let rows = self.database.look(sql, Vec::new()).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let paused = paused(row)?.map(|it| it.until).filter(|until| *until > now);
+        Ok(row.maybe_time("n")?.map(|next| paused.map_or(next, |until| next.max(until))))
     }
 
     /// The last time at which a row that nobody has tried falls due, no later than `end`.
@@ -112,8 +115,8 @@ impl Journal {
             }
             Delivery::Deferred(stage, reply) => {
                 let answer = answer(*stage, reply);
-                let sql = "UPDATE outbox SET state = 'due', answer = $2 WHERE id = $1 AND next_attempt IS NOT NULL";
-                if tx.execute(sql, values![id, answer.as_str()]).await? == 0 {
+                let sql = "UPDATE outbox SET state = 'due', answer = $2 WHERE id = $1 AND next_attempt IS NOT NULL RETURNING id";
+                if tx.touched(sql, values![id, answer.as_str()]).await? == 0 {
                     end(&mut tx, id, "failed", Step::Refused, &format!("given up after a day: {answer}"), now).await?;
                 } else {
                     entry(&mut tx, None, Some(id), now, Step::Deferred, None, &answer).await?;
@@ -246,6 +249,11 @@ async fn take_over(tx: &mut Tx, until: Timestamp, now: Timestamp) -> Result<(), 
     Ok(())
 }
 
+/// The channel, if it is paused, of a row with [`CHANNEL`].
+fn paused(row: &Row) -> Result<Option<Paused>, Error> {
+    row.maybe_text("paused")?.map(|_| row.json("paused")).transpose()
+}
+
 fn due(row: &Row) -> Result<Due, Error> {
     let message_id = row.text("message_id")?;
     let to = row.text("mail_to")?;
@@ -284,8 +292,8 @@ async fn again(tx: &mut Tx, id: i64, now: Timestamp) -> Result<(), Error> {
 /// Once more under the same Message-ID at `next`, never a third time (`design.md` §8.3).
 async fn doubt(tx: &mut Tx, id: i64, why: &str, next: Timestamp, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE outbox SET state = 'due', doubts = doubts + 1, next_attempt = $2, lease = NULL, answer = $3 \
-               WHERE id = $1 AND doubts = 0";
-    if tx.execute(sql, values![id, next, why]).await? == 0 {
+               WHERE id = $1 AND doubts = 0 RETURNING id";
+    if tx.touched(sql, values![id, next, why]).await? == 0 {
         return end(tx, id, "in_doubt", Step::InDoubt, &format!("in doubt twice, not sent again: {why}"), now).await;
     }
     entry(tx, None, Some(id), now, Step::InDoubt, None, &format!("sent once more: {why}")).await

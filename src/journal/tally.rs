@@ -198,17 +198,19 @@ pub(super) async fn count(tx: &mut Tx, counts: &[(What, &str, i64)], at: Timesta
          ON CONFLICT (what, hour, name) DO UPDATE SET n = tally.n + excluded.n",
         rows.join(", ")
     ));
-    tx.execute(sql, values).await?;
-    Ok(())
+    tx.execute(sql, values).await
 }
 
 /// An explanation was sent, so long after the first of its bounces arrived.
 pub(super) async fn count_sent(tx: &mut Tx, outbox: i64, now: Timestamp) -> Result<(), Error> {
-    let row = tx.row("SELECT MIN(received) AS n FROM message WHERE outbox = $1", values![outbox]).await?;
-    let Some(received) = row.map(|row| row.maybe_time("n")).transpose()?.flatten() else { return Ok(()) };
-    let wait = now.duration_since(received).as_secs();
-    let bound = WAITS.into_iter().find(|bound| wait <= *bound).unwrap_or(i64::MAX);
-    count(tx, &[(What::Wait, &bound.to_string(), 1)], now).await
+    let bounds: String = WAITS.iter().map(|bound| format!("WHEN wait <= {bound} THEN '{bound}' ")).collect();
+    let sql = sqlx::AssertSqlSafe(format!(
+        "INSERT INTO tally (what, hour, name, n) SELECT '{}', $2, CASE {bounds}END, 1 FROM \
+         (SELECT ($3 - MIN(received)) / 1000 AS wait FROM message WHERE outbox = $1) AS w WHERE wait IS NOT NULL \
+         ON CONFLICT (what, hour, name) DO UPDATE SET n = tally.n + excluded.n",
+        What::Wait.name()
+    ));
+    tx.execute(sql, values![outbox, hour(now), now]).await
 }
 
 fn unsigned(number: i64) -> u64 {

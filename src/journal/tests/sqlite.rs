@@ -116,7 +116,7 @@ async fn dropped_without_a_close_everything_committed_is_there() {
     desk.journal.body_started(due.id, desk.now).await.expect("written");
     // A transaction that was never committed.
     let mut tx = desk.journal.database.write().await.expect("begun");
-    tx.execute("DELETE FROM report", Vec::new()).await.expect("done");
+    assert_eq!(tx.touched("DELETE FROM report RETURNING message", Vec::new()).await.expect("done"), 1);
     drop(tx);
     let Desk { journal, keeps, settings, policy, now } = desk;
     drop(journal);
@@ -160,7 +160,7 @@ async fn writers_at_once_are_committed_together_and_each_fails_by_itself() {
                 // Gives up midway: dropped without a commit.
                 let mut member = writer.begin().await.expect("a turn");
                 let sql = "INSERT INTO memory (name, value, at) VALUES ($1, '0', 0)";
-                sqlx::query(sql).bind(i64::from(n)).execute(member.connection().expect("open")).await.expect("written");
+                member.rows(sql, database::values![n.to_string()]).await.expect("written");
             } else {
                 journal.poison(&reference(n), 1, "x", now).await.expect("on disk");
                 assert_eq!(journal.poisoned(&reference(n)).await.expect("read"), 1, "told only once others see it");
