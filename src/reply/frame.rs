@@ -35,7 +35,7 @@ impl<'a> Frame<'a> {
 
     /// A one-line section of the language's frame, filled and without marks.
     pub(super) fn line(&self, name: &str, holding: &Conditions, facts: &Facts) -> String {
-        markup::plain(&self.texts.frame(self.tag, name, holding, &facts.context()), self.spaced)
+        markup::plain(&self.texts.frame(self.tag, name, holding, facts), self.spaced)
     }
 
     /// A line that something follows: a blank after it where the language has blanks.
@@ -44,21 +44,21 @@ impl<'a> Frame<'a> {
     }
 
     pub(super) fn blocks(&self, name: &str, holding: &Conditions, facts: &Facts) -> Vec<markup::Block> {
-        markup::blocks(&self.texts.frame(self.tag, name, holding, &facts.context()), self.spaced)
+        markup::blocks(&self.texts.frame(self.tag, name, holding, facts), self.spaced)
     }
 
     pub(super) fn cause_blocks(&self, case: &Case<'_>, name: &str) -> Vec<markup::Block> {
         let cause = case.finding.diagnosis.cause.as_str();
-        markup::blocks(&self.texts.cause(self.tag, cause, name, &case.conditions, &case.facts.context()), self.spaced)
+        markup::blocks(&self.texts.cause(self.tag, cause, name, &case.conditions, &case.facts), self.spaced)
     }
 
     pub(super) fn cause_line(&self, cause: &str, name: &str, holding: &Conditions, facts: &Facts) -> String {
-        markup::plain(&self.texts.cause(self.tag, cause, name, holding, &facts.context()), self.spaced)
+        markup::plain(&self.texts.cause(self.tag, cause, name, holding, facts), self.spaced)
     }
 
     /// What people call the mail service at this domain, if it is one that everybody knows.
     pub(super) fn brand(&self, domain: &str) -> Option<String> {
-        let brands = self.texts.frame(self.tag, "brands", &Conditions::default(), &Facts::default().context());
+        let brands = self.texts.frame(self.tag, "brands", &Conditions::default(), &Facts::default());
         brands.lines().find_map(|line| {
             let (domains, name) = line.split_once('=')?;
             domains.split_whitespace().any(|it| it == domain).then(|| name.trim().to_owned())
@@ -83,7 +83,7 @@ impl<'a> Frame<'a> {
     pub(super) fn day_and_time(&self, at: Timestamp) -> String {
         let (at, now) = (self.zoned(at), self.zoned(self.now));
         let time = at.strftime("%H:%M").to_string();
-        let months = self.texts.frame(self.tag, "months", &Conditions::default(), &Facts::default().context());
+        let months = self.texts.frame(self.tag, "months", &Conditions::default(), &Facts::default());
         let index = usize::try_from(at.month() - 1).unwrap_or_default();
         let mut facts = Facts {
             year: at.year(),

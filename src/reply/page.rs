@@ -1,6 +1,6 @@
 //! One page of an explanation, and its two faces: plain text and HTML.
 
-use minijinja::{Value, value::Serde};
+use minijinja::{Value, context, value::Serde};
 use serde::Serialize;
 
 use super::{
@@ -197,7 +197,7 @@ fn page_text(page: &Page) -> String {
 
 /// All pages as one HTML document.
 pub(super) fn html(pages: &[Page]) -> String {
-    let context = Value::from(Serde(serde_json::json!({ "pages": pages })));
+    let context = context! { pages => Serde(pages) };
     // The template is ours and tests hold it; should it fail, the words still go out.
     Texts::html(&context).unwrap_or_else(|_| format!("<!DOCTYPE html><pre>{}</pre>", escaped(&text(pages))))
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    sync::LazyLock,
 };
 
 use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
@@ -312,12 +313,12 @@ impl Texts {
     }
 
     /// A section of a cause, filled; the language's own, else English, else empty.
-    pub(super) fn cause(&self, tag: &str, cause: &str, name: &str, holding: &Conditions, context: &Value) -> String {
+    pub(super) fn cause(&self, tag: &str, cause: &str, name: &str, holding: &Conditions, facts: &Facts) -> String {
         let mut has_text = false;
         for tag in [tag, "en"] {
             let sections = self.sections(&format!("causes/{cause}/{tag}.md"));
             has_text |= !sections.is_empty();
-            if let Some(filled) = self.fill_from(&sections, name, holding, context) {
+            if let Some(filled) = self.fill_from(&sections, name, holding, facts) {
                 return filled;
             }
         }
@@ -325,35 +326,43 @@ impl Texts {
             return String::new();
         }
         // A cause of the administrator's own rules that has no text yet.
-        self.cause(tag, CauseId::UNDETERMINED, name, holding, context)
+        self.cause(tag, CauseId::UNDETERMINED, name, holding, facts)
     }
 
     /// A section of the frame, filled; the language's own, else English, else empty.
-    pub(super) fn frame(&self, tag: &str, name: &str, holding: &Conditions, context: &Value) -> String {
+    pub(super) fn frame(&self, tag: &str, name: &str, holding: &Conditions, facts: &Facts) -> String {
         let of_language = |tag: &str| {
             let own = self.own_frame(tag);
             let ours = self.frames.get(tag).map_or(&[][..], Vec::as_slice);
             let sections = if own.iter().any(|it| it.name == name) { &own } else { ours };
-            self.fill_from(sections, name, holding, context)
+            self.fill_from(sections, name, holding, facts)
         };
         of_language(tag).or_else(|| of_language("en")).unwrap_or_default()
     }
 
-    fn fill_from(&self, sections: &[Section<'_>], name: &str, holding: &Conditions, context: &Value) -> Option<String> {
+    fn fill_from(&self, sections: &[Section<'_>], name: &str, holding: &Conditions, facts: &Facts) -> Option<String> {
         let section = section::choose(sections, name, holding)?;
+        if !section.body.contains('{') {
+            return Some(section.body.to_owned());
+        }
         // A template that fails on one case although `check` passed it falls back to the next language.
-        self.environment.render_str(section.body, context).ok()
+        self.environment.render_str(section.body, facts.context()).ok()
     }
 
     /// The HTML of all pages: one template for all languages, with escaping.
     pub(super) fn html(context: &Value) -> Result<String, minijinja::Error> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL * 50));
-        environment.set_syntax(syntax());
-        environment.add_filter("whole", |text: &str| page::whole(text));
-        let template = catalogue::file("frame.html").unwrap_or_default();
-        environment.render_named_str("frame.html", template, context)
+        const NAME: &str = "frame.html";
+        static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+            let mut environment = Environment::new();
+            environment.set_undefined_behavior(UndefinedBehavior::Strict);
+            environment.set_fuel(Some(FUEL * 50));
+            environment.set_syntax(syntax());
+            environment.add_filter("whole", |text: &str| page::whole(text));
+            // Should it not compile, no page finds it.
+            let _ = environment.add_template(NAME, catalogue::file(NAME).unwrap_or_default());
+            environment
+        });
+        ENVIRONMENT.get_template(NAME)?.render(context)
     }
 }
 
