@@ -16,10 +16,10 @@ const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Domains and causes of one bounce that are asked about.
 const MOST: usize = 3;
 /// Only so many of the newest findings are counted: in a storm, more say nothing more.
-const NEWEST: u32 = 300;
+const NEWEST: u32 = 100;
 /// Among so many of a cause's newest findings those of other domains are looked for: when one domain
 /// is in trouble, all the newest may be its own, and each bounce asks anew.
-const LOOKED_AT: u32 = 3000;
+const LOOKED_AT: u32 = 1000;
 
 impl Journal {
     /// What is known of the domains and causes of these failures, but for the first few none.
@@ -62,8 +62,9 @@ fn question() -> String {
          COUNT(DISTINCT CASE WHEN author <> $4 THEN identity END) AS seen_of_others, \
          MIN(CASE WHEN decision <> 'suppress' THEN recorded END) AS first FROM ({ours}) AS newest) AS ours, \
          (SELECT COUNT(DISTINCT CASE WHEN m.decision <> 'suppress' THEN m.identity END) AS mails FROM \
-         (SELECT message, domain FROM finding WHERE cause = CAST($2 AS TEXT) AND action = 'failed' AND message >= {FIRST} \
-         ORDER BY message DESC LIMIT {LOOKED_AT}) AS f JOIN message m ON m.id = f.message WHERE f.domain <> $1) \
+         finding f JOIN message m ON m.id = f.message WHERE f.cause = CAST($2 AS TEXT) AND f.action = 'failed' AND \
+         f.domain <> $1 AND f.message >= COALESCE((SELECT message FROM finding WHERE cause = CAST($2 AS TEXT) AND \
+         action = 'failed' AND message >= {FIRST} ORDER BY message DESC LIMIT 1 OFFSET {LOOKED_AT}), {FIRST})) \
          AS elsewhere, (SELECT COUNT(DISTINCT message) AS mails FROM ({taken}) AS newest) AS taken"
     )
 }
