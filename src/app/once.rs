@@ -12,7 +12,7 @@ use super::{
     post,
     watch::{self, Worked},
 };
-use crate::{journal, source::Mailbox};
+use crate::{journal, outbox::Due, source::Mailbox};
 
 /// What is left after one pass.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -66,12 +66,13 @@ async fn send(
     let mut sender = None;
     loop {
         let last = taken.is_cancelled();
-        while let Some(due) = engine.journal.claim_due(Timestamp::now()).await? {
+        let mut next = None;
+        while let Some(due) = or_claimed(&engine, next).await? {
             if !tried.lock().await.insert(due.id) {
                 engine.journal.put_back(due.id, Timestamp::now()).await?;
                 break;
             }
-            post::attempt(&engine, &mut sender, &due, &CancellationToken::new()).await?;
+            next = post::attempt(&engine, &mut sender, &due, &CancellationToken::new()).await?;
         }
         if last {
             break;
@@ -85,6 +86,14 @@ async fn send(
         sender.close().await;
     }
     Ok(())
+}
+
+/// The row that was claimed with the last one's outcome, or else one that is due.
+async fn or_claimed(engine: &Engine, next: Option<Due>) -> Result<Option<Due>, journal::Error> {
+    match next {
+        Some(due) => Ok(Some(due)),
+        None => engine.journal.claim_due(Timestamp::now()).await,
+    }
 }
 
 async fn take(engine: &Arc<Engine>, settings: &crate::source::Settings) -> Result<(), watch::Ended> {

@@ -29,22 +29,13 @@ pub(super) const SENDERS: usize = 4;
 /// Sends what falls due until `stop`.
 pub(super) async fn post(engine: Arc<Engine>, stop: CancellationToken, heart: Heartbeat) {
     let mut sender = None;
-    // Where one row was due, another mostly is: it is not asked for first.
-    let mut busy = false;
     loop {
         heart.beat();
         if stop.is_cancelled() {
             break;
         }
-        let worked = send_one(&engine, &mut sender, busy, &stop).await;
-        busy = matches!(worked, Ok(Worked::Sent));
-        let wait = match worked {
-            Ok(Worked::Sent) => {
-                // Another row may be free now.
-                engine.outbox_news.notify_one();
-                continue;
-            }
-            Ok(Worked::Nothing(wait)) => wait,
+        let wait = match send_due(&engine, &mut sender, &stop, &heart).await {
+            Ok(wait) => wait,
             Err(error) => {
                 tracing::error!(%error, "the journal cannot be used; nothing is sent until it can");
                 engine.journal_health.broken(&error.to_string());
@@ -71,48 +62,42 @@ async fn close(mut sender: Sender) {
     let _ = tokio::time::timeout(Duration::from_secs(1), sender.close()).await;
 }
 
-/// What one turn came to.
-enum Worked {
-    /// A row was claimed and an attempt made.
-    Sent,
-    /// Nothing is due for this long.
-    Nothing(Duration),
-}
-
-async fn send_one(
+/// Sends what is due, one after the other; then for how long nothing is.
+async fn send_due(
     engine: &Engine,
     sender: &mut Option<Sender>,
-    busy: bool,
     stop: &CancellationToken,
-) -> Result<Worked, journal::Error> {
+    heart: &Heartbeat,
+) -> Result<Duration, journal::Error> {
     let now = Timestamp::now();
-    if !busy {
-        let Some(next) = engine.journal.next_due(now).await? else {
-            return Ok(Worked::Nothing(Duration::from_hours(1)));
-        };
-        if next > now {
-            return Ok(Worked::Nothing(Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO)));
-        }
+    let Some(first) = engine.journal.next_due(now).await? else { return Ok(Duration::from_hours(1)) };
+    if first > now {
+        return Ok(Duration::try_from(first.duration_since(now)).unwrap_or(Duration::ZERO));
     }
-    let Some(due) = engine.journal.claim_due(now).await? else {
-        // Another sender was faster, or there was none left: it is asked for.
-        return Ok(Worked::Nothing(if busy { Duration::ZERO } else { Duration::from_millis(20) }));
-    };
-    attempt(engine, sender, &due, stop).await?;
-    Ok(Worked::Sent)
+    let mut next = engine.journal.claim_due(now).await?;
+    // Was another sender faster?
+    let wait = if next.is_some() { Duration::ZERO } else { Duration::from_millis(20) };
+    while let Some(due) = next {
+        heart.beat();
+        next = attempt(engine, sender, &due, stop).await?;
+        // Another row may be free now.
+        engine.outbox_news.notify_one();
+    }
+    Ok(wait)
 }
 
 /// Makes one attempt and records it, if the gate lets the mail out: every outgoing mail passes here.
-/// When `stop` comes before the body has begun, the attempt is broken off: nothing was sent.
+/// When `stop` comes before the body has begun, the attempt is broken off: nothing was sent. The next
+/// row, if one was claimed with the outcome: it must be attempted, too.
 pub(super) async fn attempt(
     engine: &Engine,
     kept: &mut Option<Sender>,
     due: &Due,
     stop: &CancellationToken,
-) -> Result<(), journal::Error> {
+) -> Result<Option<Due>, journal::Error> {
     if let Err(closed) = outbox::gate(&engine.config.policy, &engine.config.alerts.to, due) {
         tracing::warn!(outbox_id = due.id, kind = ?due.kind, why = closed.why(), "a mail was not let out");
-        return engine.journal.turn_back(due.id, closed, Timestamp::now()).await;
+        return engine.journal.turn_back(due.id, closed, Timestamp::now()).await.map(|()| None);
     }
     let mut sender = match kept.take() {
         Some(sender) => sender,
@@ -126,22 +111,49 @@ pub(super) async fn attempt(
     let attempt = tokio::select! {
         attempt = sender.deliver(&due.reply, recorded) => attempt,
         () = may_be_cut(stop, &body_started) => {
-            return engine.journal.put_back(due.id, Timestamp::now()).await;
+            return engine.journal.put_back(due.id, Timestamp::now()).await.map(|()| None);
         }
     };
     *kept = Some(sender);
     // What became of it is not forgotten because the disk is full: it could be sent twice.
-    while let Err(error) = engine.journal.finish(due.id, &attempt.delivery, Timestamp::now()).await {
+    // At first with a claim of the next row, but where more is to be written after it: a claimed row
+    // must be attempted. A row that cannot be read must not keep the outcome from being recorded.
+    let mut claims = attempt.learned.is_none();
+    let next = loop {
+        claims &= !stop.is_cancelled();
+        let error = match finish(engine, due, &attempt.delivery, claims).await {
+            Ok(next) => break next,
+            Err(error) => error,
+        };
+        claims = false;
         tracing::error!(%error, outbox_id = due.id, "the journal cannot take the outcome; trying again");
         engine.journal_health.broken(&error.to_string());
         tokio::select! {
             () = stop.cancelled() => return Err(error),
             () = tokio::time::sleep(super::JOURNAL_RETRY) => {}
         }
+    };
+    log(due, &attempt.delivery);
+    // Last, for the outcome must not be lost with it.
+    if let Some(learned) = attempt.learned {
+        engine.journal.keep_path_choice(learned, Timestamp::now()).await?;
     }
+    Ok(next)
+}
+
+/// Records the outcome, and `claims` the next row with it.
+async fn finish(engine: &Engine, due: &Due, delivery: &Delivery, claims: bool) -> Result<Option<Due>, journal::Error> {
+    let now = Timestamp::now();
+    if claims {
+        return engine.journal.finish_and_claim(due.id, delivery, now).await;
+    }
+    engine.journal.finish(due.id, delivery, now).await.map(|()| None)
+}
+
+fn log(due: &Due, delivery: &Delivery) {
     // The server's own log knows the mail by its Message-ID.
     let (id, number, message_id) = (due.id, due.attempt, due.reply.message_id.to_string());
-    match &attempt.delivery {
+    match delivery {
         Delivery::Accepted(reply) => {
             let (kind, code) = (review::name(&due.kind), reply.code);
             tracing::info!(outbox_id = id, kind, attempt = number, message_id, code, "explanation handed over");
@@ -185,11 +197,6 @@ pub(super) async fn attempt(
             );
         }
     }
-    // Last, for the outcome must not be lost with it.
-    if let Some(learned) = attempt.learned {
-        engine.journal.keep_path_choice(learned, Timestamp::now()).await?;
-    }
-    Ok(())
 }
 
 /// Resolves when we are told to stop and the body has not begun; never once it has.

@@ -9,7 +9,8 @@
 //! ```text
 //! open → recover                                   once, at start
 //! history → (decide, render) → record              each message; Conflict: from history again
-//! claim_due → body_started → finish                each attempt; body_started before DATA's body
+//! claim_due → body_started → finish                each attempt; body_started before DATA's body;
+//!                                                  finish_and_claim where one follows the other
 //! tend, prune                                      now and then: breaker, leases; retention
 //! watch → states, news → tell; digests_due         now and then: what goes out besides explanations
 //! list, show, overview, …; retry, mute, …          a review, beside all that

@@ -188,8 +188,12 @@ pub(super) async fn the_order_per_person_is_kept_and_persons_do_not_wait_for_eac
     let then = desk.now + SignedDuration::from_mins(30);
     let again = desk.journal.claim_due(then).await.expect("claim").expect("the first again");
     assert_eq!((again.id, again.attempt), (first.id, 2));
-    desk.journal.finish(again.id, &accepted(), then).await.expect("written");
-    assert!(desk.journal.claim_due(then).await.expect("claim").is_some(), "now the second");
+    let second = desk.journal.finish_and_claim(again.id, &accepted(), then).await.expect("written");
+    let second = second.expect("now the second, claimed with the outcome of the first");
+    let lost = Delivery::ChannelRefused(Stage::Connect, "connection refused".to_owned());
+    let none = desk.journal.finish_and_claim(second.id, &lost, then).await.expect("written");
+    assert!(none.is_none(), "nothing is claimed from a paused channel");
+    assert_eq!(desk.journal.waiting().await.expect("read"), 2, "the second again, and li's on its way");
 }
 
 pub(super) async fn a_day_of_refusals_ends_a_row_and_a_refusal_for_good_at_once(desk: Desk) {
