@@ -75,7 +75,9 @@ async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
                 .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
                 .connect_with(options.clone())
                 .await?;
+            let turn = turn_to_migrate(path).await?;
             migrator(Dialect::Sqlite).run(&pool).await?;
+            drop(turn);
             Some(Writer::new(pool))
         }
         Access::Read => None,
@@ -88,6 +90,17 @@ async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
         .connect_with(options.read_only(true))
         .await?;
     Ok(Journal { database: Database::Sqlite { writer, reader }, _lock: lock.map(Arc::new) })
+}
+
+/// Waits until nobody else migrates: of several who open a fresh journal at once each would make the
+/// same tables. The lock is on the directory, for whoever opens and closes the file itself gives up
+/// what locks SQLite has on it in this process (fcntl(2)).
+async fn turn_to_migrate(path: &Path) -> Result<File, Error> {
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |source| Error::File { path: directory.to_owned(), source };
+    let file = File::open(directory).map_err(failed)?;
+    let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+    locked.unwrap_or_else(|gone| Err(std::io::Error::other(gone))).map_err(failed)
 }
 
 async fn open_postgres(url: &str, access: Access) -> Result<Journal, Error> {
@@ -137,11 +150,12 @@ fn prepare(path: &Path, access: Access) -> Result<Option<File>, Error> {
     if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty() && !it.exists()) {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory))?;
     }
+    let create = |at: &Path| OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(at);
     if path.exists() {
         refuse_strangers(path)?;
+    } else {
+        create(path).map_err(failed(path))?;
     }
-    let create = |at: &Path| OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(at);
-    create(path).map_err(failed(path))?;
     if access != Access::Daemon {
         return Ok(None);
     }
