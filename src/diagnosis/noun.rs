@@ -140,10 +140,15 @@ fn opens(c: char) -> bool {
 
 /// The words without `first` at their beginning, if it stands there and is whole.
 fn without_first<'a>(words: &'a str, first: &str) -> Option<&'a str> {
-    let beginning = words.get(..first.len()).filter(|it| it.to_lowercase() == first)?;
+    let beginning = words.get(..first.len()).filter(|it| is_in_any_case(it, first))?;
     let rest = words.get(first.len()..)?;
     let whole = !beginning.ends_with(writes_blanks) || !rest.starts_with(|c: char| writes_blanks(c) || c.is_numeric());
     whole.then_some(rest)
+}
+
+/// Whether words are those in lower case: nearly always their first octet tells that they are not.
+fn is_in_any_case(words: &str, lower: &str) -> bool {
+    words.eq_ignore_ascii_case(lower) || !words.is_ascii() && words.to_lowercase() == lower
 }
 
 /// The words without some of `last` at their end.
@@ -152,7 +157,7 @@ fn without_last<'a>(words: &'a str, last: &[String]) -> &'a str {
     for _ in 0..LINKS {
         let shorter = last.iter().find_map(|it| {
             let start = words.len().checked_sub(it.len())?;
-            words.get(start..).filter(|end| end.to_lowercase() == *it)?;
+            words.get(start..).filter(|end| is_in_any_case(end, it))?;
             let rest = words.get(..start)?;
             (!it.starts_with(writes_blanks) || !rest.ends_with(char::is_alphanumeric)).then_some(rest)
         });
