@@ -119,15 +119,16 @@ impl Noun {
     pub(super) fn beginning(self, after: &str) -> Option<usize> {
         let looked_at = after.get(..after.floor_char_boundary(LOOKED_AT))?;
         let mut rest = looked_at.trim_start_matches(opens);
+        let mut found = noun_at_start(rest);
         for _ in 0..LINKS {
-            // `your address` is a noun of its own.
-            let Some(pointed) = SHIPPED.pointing.iter().find_map(|it| without_first(rest, it)) else { break };
-            if noun_at_start(rest).is_some() {
-                break;
+            if found.is_some() {
+                break; // `your address` is a noun of its own
             }
+            let Some(pointed) = SHIPPED.pointing.iter().find_map(|it| without_first(rest, it)) else { break };
             rest = pointed.trim_start_matches(opens);
+            found = noun_at_start(rest);
         }
-        let (noun, length) = noun_at_start(rest)?;
+        let (noun, length) = found?;
         let next = rest.get(length..)?.trim_start();
         let longer = SHIPPED.longer.iter().any(|it| without_first(next, it).is_some());
         (noun == self && !longer).then_some(looked_at.len() - rest.len() + length)
