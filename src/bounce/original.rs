@@ -74,8 +74,6 @@ pub(super) fn of_text(text: &str) -> Option<Original> {
             || headers.first("message-id").is_some()
             || headers.first("subject").is_some()
         {
-            let block = rest.trim_start();
-            let end = block.find("\n\n").unwrap_or(block.len());
             let mut original = of_headers(&headers, block.get(..end).unwrap_or(block));
             let body = block.get(end..).unwrap_or_default();
             original.language = language(&headers, original.subject.as_deref(), body);
