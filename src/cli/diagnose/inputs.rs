@@ -4,6 +4,7 @@
 //! a folder of any size needs no more memory than its list of names.
 
 use std::{
+    cmp::Reverse,
     ffi::OsStr,
     fs::{self, File},
     io::{self, BufRead, BufReader, Read},
@@ -44,74 +45,109 @@ impl Content {
     }
 }
 
-/// Walks all paths; `take` gets each input and says whether to go on.
-pub(super) fn walk(paths: &[PathBuf], mbox: bool, take: &mut dyn FnMut(Input) -> bool) {
-    for path in paths {
-        let source = path.to_string_lossy().into_owned();
-        let going_on = if path.as_os_str() == "-" {
-            standard_input(source, mbox, take)
-        } else {
-            match fs::metadata(path) {
-                Ok(meta) if meta.is_dir() => folder(path, mbox, take),
-                Ok(_) => file(path, mbox, take),
-                Err(error) => take(Input { source, content: Content::Error(error.to_string()) }),
+/// All messages of all paths, one by one.
+pub(super) struct Inputs {
+    /// What is still to be looked at, the next last.
+    left: Vec<Left>,
+    /// Every file is an mbox.
+    mbox: bool,
+}
+
+/// Something still to be looked at.
+enum Left {
+    /// As given by the user.
+    Given(PathBuf),
+    /// Found in a folder.
+    Folder(PathBuf),
+    File(PathBuf),
+    Mbox(Mbox),
+    Failed(PathBuf, io::Error),
+}
+
+impl Inputs {
+    pub(super) fn new(paths: &[PathBuf], mbox: bool) -> Self {
+        Self { left: paths.iter().rev().cloned().map(Left::Given).collect(), mbox }
+    }
+
+    /// What `left` itself gives, having put back what is behind it.
+    fn open(&mut self, left: Left) -> Option<Input> {
+        match left {
+            Left::Given(path) if path.as_os_str() == "-" => self.standard_input(),
+            Left::Given(path) => match fs::metadata(&path) {
+                Ok(meta) if meta.is_dir() => self.open(Left::Folder(path)),
+                Ok(_) => self.open(Left::File(path)),
+                Err(error) => self.open(Left::Failed(path, error)),
+            },
+            Left::Folder(path) => match listed(&path) {
+                Ok(mut entries) => {
+                    self.left.append(&mut entries);
+                    None
+                }
+                Err(error) => self.open(Left::Failed(path, error)),
+            },
+            Left::File(path) if self.mbox || is_mbox(&path) => match File::open(&path) {
+                Ok(file) => self.open(Left::Mbox(Mbox::new(name(&path), BufReader::new(file)))),
+                Err(error) => self.open(Left::Failed(path, error)),
+            },
+            Left::File(path) => Some(Input { source: name(&path), content: Content::File(path) }),
+            Left::Mbox(mut mbox) => {
+                let input = mbox.next()?;
+                self.left.push(Left::Mbox(mbox));
+                Some(input)
             }
+            Left::Failed(path, error) => {
+                Some(Input { source: name(&path), content: Content::Error(error.to_string()) })
+            }
+        }
+    }
+
+    fn standard_input(&mut self) -> Option<Input> {
+        if self.mbox {
+            return self.open(Left::Mbox(Mbox::new("-".to_owned(), BufReader::new(io::stdin()))));
+        }
+        let content = match read_message(io::stdin().lock()) {
+            Ok(bytes) => Content::Bytes(bytes),
+            Err(error) => Content::Error(error.to_string()),
         };
-        if !going_on {
-            return;
+        Some(Input { source: "-".to_owned(), content })
+    }
+}
+
+impl Iterator for Inputs {
+    type Item = Input;
+
+    fn next(&mut self) -> Option<Input> {
+        loop {
+            let left = self.left.pop()?;
+            if let Some(input) = self.open(left) {
+                return Some(input);
+            }
         }
     }
 }
 
-fn standard_input(source: String, mbox: bool, take: &mut dyn FnMut(Input) -> bool) -> bool {
-    let stdin = io::stdin().lock();
-    if mbox {
-        return split_mbox(&source, stdin, take);
-    }
-    let content = match read_message(stdin) {
-        Ok(bytes) => Content::Bytes(bytes),
-        Err(error) => Content::Error(error.to_string()),
-    };
-    take(Input { source, content })
+fn name(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
-fn file(path: &Path, mbox: bool, take: &mut dyn FnMut(Input) -> bool) -> bool {
-    let source = path.to_string_lossy().into_owned();
-    if !(mbox || is_mbox(path)) {
-        return take(Input { source, content: Content::File(path.to_owned()) });
-    }
-    match File::open(path) {
-        Ok(file) => split_mbox(&source, BufReader::new(file), take),
-        Err(error) => take(Input { source, content: Content::Error(error.to_string()) }),
-    }
-}
-
-/// A folder's files and folders by name; of a Maildir only what lies in `cur` and `new`.
-fn folder(path: &Path, mbox: bool, take: &mut dyn FnMut(Input) -> bool) -> bool {
-    let failed = |path: &Path, error: &io::Error, take: &mut dyn FnMut(Input) -> bool| {
-        take(Input { source: path.to_string_lossy().into_owned(), content: Content::Error(error.to_string()) })
-    };
-    let listed = fs::read_dir(path)
-        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<PathBuf>>>());
-    let mut paths = match listed {
-        Ok(paths) => paths,
-        Err(error) => return failed(path, &error, take),
-    };
+/// A folder's files and folders, by name from the last to the first; of a Maildir only what lies in
+/// `cur` and `new`.
+fn listed(path: &Path) -> io::Result<Vec<Left>> {
+    let mut entries = fs::read_dir(path)?.collect::<io::Result<Vec<fs::DirEntry>>>()?;
     let maildir = ["cur", "new", "tmp"].iter().all(|name| path.join(name).is_dir());
-    paths.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-    for path in paths {
-        let going_on = match fs::symlink_metadata(&path) {
-            Ok(meta) if meta.is_dir() => maildir && !holds_mail(&path) || folder(&path, mbox, take),
+    entries.sort_by_cached_key(|it| Reverse(it.file_name()));
+    let left = entries.into_iter().filter_map(|entry| {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => (!maildir || holds_mail(&path)).then_some(Left::Folder(path)),
             // A link to a file is followed; one to a folder is not, so that nothing goes in circles.
-            Ok(meta) if meta.is_file() || meta.is_symlink() && path.is_file() => maildir || file(&path, mbox, take),
-            Ok(_) => true,
-            Err(error) => failed(&path, &error, take),
-        };
-        if !going_on {
-            return false;
+            Ok(kind) => {
+                (!maildir && (kind.is_file() || kind.is_symlink() && path.is_file())).then_some(Left::File(path))
+            }
+            Err(error) => Some(Left::Failed(path, error)),
         }
-    }
-    true
+    });
+    Ok(left.collect())
 }
 
 /// The parts of a Maildir that hold messages: `cur`, `new` and the subfolders (Maildir++: `.Name`).
@@ -133,44 +169,63 @@ fn read_message(reader: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Splits at `From ` lines that begin the file or follow an empty line (RFC 4155 appendix A), and
-/// takes away one `>` of `>From ` quoting.
-fn split_mbox(source: &str, mut reader: impl BufRead, take: &mut dyn FnMut(Input) -> bool) -> bool {
-    let mut number = 0_u64;
-    let mut message: Option<Vec<u8>> = None;
-    let mut after_blank = true;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let content = match reader.by_ref().take(MESSAGE_LIMIT).read_until(b'\n', &mut line) {
-            Ok(0) => None,
-            Ok(_) => Some(&line),
-            Err(error) => {
-                return take(Input { source: source.to_owned(), content: Content::Error(error.to_string()) });
+/// An mbox, split at `From ` lines that begin the file or follow an empty line (RFC 4155 appendix A);
+/// one `>` of `>From ` quoting is taken away.
+struct Mbox {
+    source: String,
+    /// None once it has ended or failed.
+    reader: Option<Box<dyn BufRead + Send>>,
+    /// How many messages were handed out.
+    number: u64,
+    /// Whether the line before was empty.
+    after_blank: bool,
+    /// Whether the `From ` line of the next message was read.
+    begun: bool,
+}
+
+impl Mbox {
+    fn new(source: String, reader: impl BufRead + Send + 'static) -> Self {
+        Self { source, reader: Some(Box::new(reader)), number: 0, after_blank: true, begun: false }
+    }
+
+    fn next(&mut self) -> Option<Input> {
+        let mut message = self.begun.then(Vec::new);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match self.reader.as_mut()?.take(MESSAGE_LIMIT).read_until(b'\n', &mut line) {
+                Ok(0) => {
+                    self.reader = None;
+                    return message.map(|it| self.numbered(it));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.reader = None;
+                    return Some(Input { source: self.source.clone(), content: Content::Error(error.to_string()) });
+                }
             }
-        };
-        let separator = content.is_some_and(|line| after_blank && line.starts_with(b"From "));
-        if (separator || content.is_none())
-            && let Some(bytes) = message.take()
-        {
-            number += 1;
-            if !take(Input { source: format!("{source}#{number}"), content: Content::Bytes(bytes) }) {
-                return false;
+            let separator = self.after_blank && line.starts_with(b"From ");
+            let blank = line.iter().all(|b| b"\r\n".contains(b));
+            self.after_blank = blank;
+            if separator {
+                self.begun = true;
+                if let Some(message) = message.replace(Vec::new()) {
+                    return Some(self.numbered(message));
+                }
+            } else if message.is_some() || !blank {
+                let quoted =
+                    line.iter().position(|&b| b != b'>').is_some_and(|at| at > 0 && line[at..].starts_with(b"From "));
+                let message = message.get_or_insert_default();
+                if message.len() as u64 + line.len() as u64 <= MESSAGE_LIMIT {
+                    message.extend_from_slice(&line[usize::from(quoted)..]);
+                }
             }
         }
-        let Some(line) = content else { return true };
-        let blank = line.iter().all(|b| b"\r\n".contains(b));
-        after_blank = blank;
-        if separator {
-            message = Some(Vec::new());
-        } else if message.is_some() || !blank {
-            let quoted =
-                line.iter().position(|&b| b != b'>').is_some_and(|at| at > 0 && line[at..].starts_with(b"From "));
-            let message = message.get_or_insert_default();
-            if message.len() as u64 + line.len() as u64 <= MESSAGE_LIMIT {
-                message.extend_from_slice(&line[usize::from(quoted)..]);
-            }
-        }
+    }
+
+    fn numbered(&mut self, message: Vec<u8>) -> Input {
+        self.number += 1;
+        Input { source: format!("{}#{}", self.source, self.number), content: Content::Bytes(message) }
     }
 }
 
@@ -179,12 +234,12 @@ mod tests {
     use super::*;
 
     fn mbox(text: &str) -> Vec<(String, String)> {
+        let mut mbox = Mbox::new("box".to_owned(), io::Cursor::new(text.to_owned()));
         let mut found = Vec::new();
-        split_mbox("box", text.as_bytes(), &mut |input| {
+        while let Some(input) = mbox.next() {
             let bytes = input.content.read().expect("bytes");
             found.push((input.source, String::from_utf8(bytes).expect("text")));
-            true
-        });
+        }
         found
     }
 
@@ -210,11 +265,8 @@ mod tests {
         for path in ["m/.Junk/new", "m/.Junk/tmp"] {
             fs::create_dir_all(root.path().join(path)).expect("made");
         }
-        let mut found = Vec::new();
-        walk(&[root.path().to_owned(), "/does/not/exist".into()], false, &mut |input| {
-            found.push((input.source, input.content.read()));
-            true
-        });
+        let inputs = Inputs::new(&[root.path().to_owned(), "/does/not/exist".into()], false);
+        let found: Vec<(String, Result<Vec<u8>, String>)> = inputs.map(|it| (it.source, it.content.read())).collect();
         let root = format!("{}/", root.path().display());
         let names: Vec<&str> = found.iter().map(|(name, _)| name.strip_prefix(&root).unwrap_or(name)).collect();
         assert_eq!(names, ["a.eml", "b/1.eml", "b/2.eml", "m/.Junk/cur/q", "m/cur/x", "m/new/y", "/does/not/exist"]);
