@@ -21,6 +21,8 @@ struct Done<O, G, E> {
     next: usize,
     /// Outcomes of later items.
     waiting: BTreeMap<usize, O>,
+    /// Threads that are too far ahead.
+    held_back: usize,
     /// The first failure to hand on, which ends the work.
     result: Result<(), E>,
 }
@@ -39,20 +41,27 @@ where
     E: Send,
 {
     let items = Mutex::new(items.enumerate());
-    let done = Mutex::new(Done { give, next: 0, waiting: BTreeMap::new(), result: Ok(()) });
+    let done = Mutex::new(Done { give, next: 0, waiting: BTreeMap::new(), held_back: 0, result: Ok(()) });
     let moved_on = Condvar::new();
     let take = || lock(&items).next();
     let worker = || {
         while let Some((number, item)) = take() {
-            let far_ahead = |it: &mut Done<O, _, E>| it.result.is_ok() && number >= it.next + AHEAD;
-            let turn = moved_on.wait_while(lock(&done), far_ahead).unwrap_or_else(PoisonError::into_inner);
+            let mut turn = lock(&done);
+            while turn.result.is_ok() && number >= turn.next + AHEAD {
+                turn.held_back += 1;
+                turn = moved_on.wait(turn).unwrap_or_else(PoisonError::into_inner);
+                turn.held_back -= 1;
+            }
             if turn.result.is_err() {
                 return;
             }
             drop(turn);
             let outcome = work(item);
-            lock(&done).hand_on(number, outcome);
-            moved_on.notify_all();
+            let mut done = lock(&done);
+            done.hand_on(number, outcome);
+            if done.held_back > 0 {
+                moved_on.notify_all();
+            }
         }
     };
     thread::scope(|scope| {

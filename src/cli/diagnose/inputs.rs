@@ -40,7 +40,7 @@ impl Content {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             Self::Error(error) => Err(error),
-            Self::File(path) => File::open(path).and_then(read_message).map_err(|e| e.to_string()),
+            Self::File(path) => read_file(&path).map_err(|e| e.to_string()),
         }
     }
 }
@@ -105,7 +105,7 @@ impl Inputs {
         if self.mbox {
             return self.open(Left::Mbox(Mbox::new("-".to_owned(), BufReader::new(io::stdin()))));
         }
-        let content = match read_message(io::stdin().lock()) {
+        let content = match read_message(io::stdin().lock(), 0) {
             Ok(bytes) => Content::Bytes(bytes),
             Err(error) => Content::Error(error.to_string()),
         };
@@ -159,8 +159,16 @@ fn is_mbox(path: &Path) -> bool {
     path.file_name() == Some(OsStr::new("mbox")) || path.extension() == Some(OsStr::new("mbox"))
 }
 
-fn read_message(reader: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    read_message(file, size)
+}
+
+/// A message of about `size` octets, without a leading `From ` line.
+fn read_message(reader: impl Read, size: u64) -> io::Result<Vec<u8>> {
+    // Room for one octet more, or the end would be looked for in a larger buffer.
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(MESSAGE_LIMIT) + 1).unwrap_or_default());
     reader.take(MESSAGE_LIMIT).read_to_end(&mut bytes)?;
     if bytes.starts_with(b"From ") {
         let end = bytes.iter().position(|b| matches!(b, b'\n' | b'\r')).map_or(bytes.len(), |at| at + 1);
