@@ -117,7 +117,7 @@ pub(super) async fn attempt(
     *kept = Some(sender);
     // What became of it is not forgotten because the disk is full: it could be sent twice.
     // At first with a claim of the next row, but where more is to be written after it: a claimed row
-    // must be attempted. A row that cannot be read must not keep the outcome from being recorded.
+    // must be attempted. Whatever hinders the claim must not keep the outcome from being recorded.
     let mut claims = attempt.learned.is_none();
     let next = loop {
         claims &= !stop.is_cancelled();

@@ -151,7 +151,7 @@ pub struct Known {
 pub enum Step {
     /// Read, diagnosed and decided.
     Recorded,
-    /// Left alone after three failures.
+    /// Left alone: a message after three failures, a mail of ours that cannot be read.
     SetAside,
     /// An explanation was put into the outbox.
     Queued,

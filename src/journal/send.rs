@@ -34,9 +34,9 @@ impl Journal {
     /// write lock: whether there is anything tells `next_due`.
     pub async fn claim_due(&self, now: Timestamp) -> Result<Option<Due>, Error> {
         let mut tx = self.database.write().await?;
-        let Some(due) = claim(&mut tx, now).await? else { return Ok(None) };
+        let due = claim(&mut tx, now).await?;
         tx.commit().await?;
-        Ok(Some(due))
+        Ok(due)
     }
 
     /// When the next row may be claimed; `None`: nothing waits.
@@ -188,28 +188,39 @@ impl Journal {
     }
 }
 
+/// A row that cannot be read, as when a newer version wrote it, is set aside: it must not keep the others waiting.
 async fn claim(tx: &mut Tx, now: Timestamp) -> Result<Option<Due>, Error> {
-    let sql = sqlx::AssertSqlSafe(format!(
+    let sql = format!(
         "SELECT o.id AS id, o.kind AS kind, o.person AS person, o.message_id AS message_id, o.mail_to AS mail_to, \
          o.reply AS reply, o.attempts AS attempts, o.doubts AS doubts, (SELECT COUNT(*) FROM entry e \
          WHERE e.outbox = o.id AND e.step = 'released' AND e.message IS NOT NULL) AS by_hand, {CHANNEL} \
          FROM outbox o WHERE {FREE} AND o.next_attempt <= $1 ORDER BY o.next_attempt, o.id LIMIT 1"
-    ));
-    let Some(row) = tx.row(sql, values![now]).await? else { return Ok(None) };
-    let paused = paused(&row)?;
-    if paused.as_ref().is_some_and(|it| it.until > now) {
-        return Ok(None);
+    );
+    loop {
+        let Some(row) = tx.row(sqlx::AssertSqlSafe(sql.clone()), values![now]).await? else { return Ok(None) };
+        let paused = paused(&row)?;
+        if paused.as_ref().is_some_and(|it| it.until > now) {
+            return Ok(None);
+        }
+        let due = match due(&row) {
+            Ok(due) => due,
+            Err(unreadable) => {
+                let (id, why) = (row.int("id")?, unreadable.to_string());
+                tracing::error!(outbox_id = id, why, "a mail is set aside unsent");
+                end(tx, id, "failed", Step::SetAside, why.lines().next().unwrap_or_default(), now).await?;
+                continue;
+            }
+        };
+        if let Some(paused) = paused {
+            pause(tx, &paused.probing(due.id, now), now).await?;
+        }
+        let next = outbox::next_attempt(due.attempt, now);
+        let sql = "UPDATE outbox SET state = 'attempting', attempts = $2, next_attempt = $3, lease = $4 WHERE id = $1";
+        let lease = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
+        tx.execute(sql, values![due.id, due.attempt, next, lease]).await?;
+        entry(tx, None, Some(due.id), now, Step::Attempted, None, &format!("attempt {}", due.attempt)).await?;
+        return Ok(Some(due));
     }
-    let due = due(&row)?;
-    if let Some(paused) = paused {
-        pause(tx, &paused.probing(due.id, now), now).await?;
-    }
-    let next = outbox::next_attempt(due.attempt, now);
-    let sql = "UPDATE outbox SET state = 'attempting', attempts = $2, next_attempt = $3, lease = $4 WHERE id = $1";
-    let lease = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
-    tx.execute(sql, values![due.id, due.attempt, next, lease]).await?;
-    entry(tx, None, Some(due.id), now, Step::Attempted, None, &format!("attempt {}", due.attempt)).await?;
-    Ok(Some(due))
 }
 
 async fn ended(tx: &mut Tx, id: i64, delivery: &Delivery, now: Timestamp) -> Result<(), Error> {

@@ -114,6 +114,25 @@ fn with_a_full_disk_the_inbox_stays_untouched_until_there_is_room_again() {
     assert_eq!(desk.out.accepted().len(), 2);
 }
 
+/// Somebody else who has opened the journal.
+struct AnotherProgram {
+    runtime: tokio::runtime::Runtime,
+    connection: sqlx::SqliteConnection,
+}
+
+impl AnotherProgram {
+    fn open(desk: &Desk) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(desk.config.path("journal.db"));
+        let connection = runtime.block_on(sqlx::SqliteConnection::connect_with(&options)).expect("opened");
+        Self { runtime, connection }
+    }
+
+    fn says(&mut self, sql: &'static str) {
+        self.runtime.block_on(sqlx::query(sql).execute(&mut self.connection)).expect(sql);
+    }
+}
+
 #[test]
 fn what_could_not_be_recorded_while_another_program_held_the_journal_is_read_again() {
     if !servers_here(&["dovecot"]) {
@@ -121,14 +140,12 @@ fn what_could_not_be_recorded_while_another_program_held_the_journal_is_read_aga
     }
     let desk = Desk::open().without_limits();
     let mut daemon = Daemon::start(&desk.config);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(desk.config.path("journal.db"));
-    let mut other = runtime.block_on(sqlx::SqliteConnection::connect_with(&options)).expect("opened");
-    runtime.block_on(sqlx::query("BEGIN IMMEDIATE").execute(&mut other)).expect("locked");
+    let mut other = AnotherProgram::open(&desk);
+    other.says("BEGIN IMMEDIATE");
     let letter = desk.bounce("chen", "first");
     // Longer than the journal is waited for, but not twice as long: the message is not recorded, the cursor could be.
     assert!(daemon.ends_within(Duration::from_secs(15)).is_none());
-    runtime.block_on(sqlx::query("ROLLBACK").execute(&mut other)).expect("freed");
+    other.says("ROLLBACK");
     desk.wait_explained(&letter);
     assert_eq!(desk.out.accepted().len(), 1);
 }
@@ -151,6 +168,40 @@ fn what_became_of_a_mail_is_on_record_although_the_disk_was_full_when_it_was_tak
     fs::remove_file(&ballast).expect("our own file");
     wait_for("the outcome on record", || desk.journal().contains("\"sent\"").then_some(()));
     assert_eq!(desk.out.accepted().len(), 1);
+}
+
+#[test]
+fn a_mail_that_cannot_be_read_is_set_aside_and_keeps_nobody_waiting() {
+    if !servers_here(&["dovecot"]) {
+        return;
+    }
+    let desk = Desk::open().without_limits();
+    let daemon = Daemon::start(&desk.config);
+    // The first mail of all finds out the way, which is written after its outcome.
+    let earlier = desk.bounce("chen", "earlier");
+    desk.wait_explained(&earlier);
+    desk.out.on(Step::Dot, "", Answer::Late);
+    let first = desk.bounce("chen", "first");
+    wait_for("the final dot", || desk.out.commands().iter().any(|it| it == "(waits)").then_some(()));
+    // To the same person: only after the first, with whose outcome it is claimed.
+    let second = desk.bounce("chen", "second");
+    wait_for("the second on record", || desk.journal().contains("\"due\"").then_some(()));
+    let mut other = AnotherProgram::open(&desk);
+    other.says("UPDATE outbox SET kind = 'letter' WHERE state = 'due'");
+    desk.out.forgive();
+    daemon.wait_for_log("a mail is set aside unsent");
+    desk.all_dealt_with();
+    assert_eq!(desk.journal().matches("\"sent\"").count(), 3);
+
+    other.says("UPDATE outbox SET kind = 'explanation' WHERE state = 'failed'");
+    let failed = desk.config.run(&["journal", "list", "--state", "failed", "--format", "json"]);
+    let id = failed.json()[0]["id"].to_string();
+    assert_eq!(failed.json().len(), 1, "{}", failed.stdout);
+    let retried = desk.config.run(&["journal", "retry", &id]);
+    assert_eq!(retried.status, 0, "{}", retried.stderr);
+    desk.wait_explained(&second);
+    let times = |it: &Letter| desk.answered().iter().filter(|id| **id == it.message_id).count();
+    assert_eq!([&earlier, &first, &second].map(times), [1, 1, 1]);
 }
 
 #[test]
