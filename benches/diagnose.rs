@@ -4,10 +4,14 @@
 use std::{fs, hint::black_box, path::PathBuf};
 
 use divan::{Bencher, counter::BytesCount};
+use jiff::{Timestamp, tz::TimeZone};
 use whybounced::{
     bounce::{self, Recognition},
     catalogue,
+    cli::diagnose::Knowledge,
     diagnosis::{Catalogue, Home},
+    mail::{Language, Mailbox},
+    reply::{self, Settings, Texts},
 };
 
 fn main() {
@@ -54,6 +58,35 @@ fn corpus_recognise(bencher: Bencher<'_, '_>) {
     bencher.counter(octets(&messages)).bench_local(|| {
         for message in &messages {
             black_box(bounce::recognise(black_box(message)));
+        }
+    });
+}
+
+/// The words of the explanations of all samples, in two languages: text, HTML, MIME.
+#[divan::bench(sample_count = 20)]
+fn demo_explained(bencher: Bencher<'_, '_>) {
+    let knowledge = Knowledge::embedded().expect("the catalogue is sound");
+    let texts = Texts::embedded();
+    let samples = catalogue::folder("demo").filter_map(|(_, text)| match bounce::recognise(text.as_bytes()) {
+        Recognition::Bounce(bounce) => Some([(bounce.clone(), knowledge.findings(&bounce, None))]),
+        Recognition::NotABounce(_) => None,
+    });
+    let samples: Vec<_> = samples.collect();
+    let from = Mailbox::parse("whybounced@example.cn").expect("an address");
+    let settings = Settings {
+        from,
+        from_name: None,
+        reply_to: None,
+        company: None,
+        helpdesk: None,
+        timezone: TimeZone::UTC,
+        administrator_is_told: false,
+    };
+    bencher.bench_local(|| {
+        for case in &samples {
+            let languages = vec![Language::zh_cn(), Language::en()];
+            let plan = reply::preview_plan(&case[0].0, languages, Timestamp::UNIX_EPOCH);
+            black_box(reply::render(&texts, &settings, &plan, case, Timestamp::UNIX_EPOCH));
         }
     });
 }

@@ -14,6 +14,17 @@ pub fn file(path: &str) -> Option<&'static str> {
     FILES.binary_search_by_key(&path, |(name, _)| name).ok().map(|index| FILES[index].1)
 }
 
+/// The entries of a list, by its path below `catalogue/`: a line each, without notes and blanks around them.
+pub(crate) fn list(path: &str) -> impl Iterator<Item = &'static str> + use<> {
+    let lines = file(path).unwrap_or_default().lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// Whether anybody can have a mailbox there; a domain in lower case, as A-labels.
+pub(crate) fn is_public_domain(domain: &str) -> bool {
+    list("public-domains.txt").any(|it| it == domain)
+}
+
 /// What one TOML file says, by its path below `catalogue/`; a test reads it as it is written (`written`).
 pub(crate) fn table<T: Deserialize<'static>>(path: &str) -> Result<T, serde_json::Error> {
     serde_json::from_str(file(path).unwrap_or_default())

@@ -130,8 +130,7 @@ fn domain_like(written: &str, known: &Acquaintances) -> Option<(String, &'static
     if ascii.len() > 80 {
         return None;
     }
-    let shipped = catalogue::file("known-domains.txt").unwrap_or_default().lines();
-    let shipped = shipped.map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#'));
+    let shipped = catalogue::list("known-domains.txt");
     let own = known.own_domains.iter().map(String::as_str);
     let met = known.domains.iter().map(String::as_str);
     let all = shipped.map(|it| (it, "catalogue")).chain(own.map(|it| (it, "configuration")));
@@ -354,8 +353,7 @@ mod tests {
 
     #[test]
     fn every_known_domain_is_a_domain_and_stands_once() {
-        let lines = catalogue::file("known-domains.txt").expect("shipped").lines();
-        let all: Vec<&str> = lines.filter(|it| !it.is_empty() && !it.starts_with('#')).collect();
+        let all: Vec<&str> = catalogue::list("known-domains.txt").collect();
         let unique: BTreeSet<&&str> = all.iter().collect();
         assert_eq!(unique.len(), all.len());
         for domain in all {

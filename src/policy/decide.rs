@@ -220,11 +220,9 @@ fn sign_of_a_robot(field: &str) -> Option<Suppression> {
 /// A local part behind which nobody reads, by `catalogue/automatic-senders.txt`.
 fn robots_address(mailbox: &Mailbox) -> Option<Suppression> {
     let local = mailbox.local().to_lowercase();
-    let text = catalogue::file("automatic-senders.txt").unwrap_or_default();
-    text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
-        let (pattern, list) = line.split_once('\t').map_or((line.trim(), false), |(it, mark)| (it, mark == "list"));
+    catalogue::list("automatic-senders.txt").find_map(|line| {
+        let (pattern, list) = line.split_once('\t').map_or((line, false), |(it, mark)| (it, mark == "list"));
         let fits = match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
-            _ if pattern.is_empty() => false,
             (Some(end), _) => local.ends_with(end),
             (None, Some(start)) => local.starts_with(start),
             (None, None) => local == pattern,

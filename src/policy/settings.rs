@@ -58,7 +58,7 @@ pub fn check_domain(domain: &str) -> Result<String, SettingsError> {
         return Err(SettingsError::NotADomain(domain.to_owned()));
     }
     let asked = ascii(&lower);
-    if public_domains().any(|it| it == asked) {
+    if catalogue::is_public_domain(&asked) {
         return Err(SettingsError::PublicDomain(domain.to_owned()));
     }
     Ok(lower)
@@ -67,10 +67,4 @@ pub fn check_domain(domain: &str) -> Result<String, SettingsError> {
 /// A domain as A-labels, for comparing.
 fn ascii(domain: &str) -> String {
     idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned())
-}
-
-/// Domains where anybody can have a mailbox.
-fn public_domains() -> impl Iterator<Item = &'static str> {
-    let text = catalogue::file("public-domains.txt").unwrap_or_default();
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }

@@ -14,10 +14,10 @@ use super::{
     page::{self, Detail, Limits, Move, Page},
     section::Conditions,
     speaker::{Speaker, speaker},
-    texts::is_public,
 };
 use crate::{
     bounce::{Action, Bounce},
+    catalogue,
     diagnosis::{Acts, Confidence, Family},
     evidence::{Answer, Finding, Verdict},
     mail::Mailbox,
@@ -164,7 +164,7 @@ pub(super) fn acts(frame: &Frame<'_>, entry: &Entry<'_>) -> Acts {
         Acts::RecipientSide if matches!(family, Family::Refused | Family::System) && own_server() => Acts::OwnAdmin,
         Acts::RecipientSide
             if frame.texts.knowledge.passes_at_public.contains(finding.diagnosis.cause.as_str())
-                && is_public(finding.report.final_recipient.domain()) =>
+                && catalogue::is_public_domain(finding.report.final_recipient.domain()) =>
         {
             Acts::NobodyWait
         }
@@ -178,7 +178,7 @@ fn domain_exists(frame: &Frame<'_>, finding: &Finding) -> bool {
     let domain = finding.report.final_recipient.domain();
     let missed = finding.observations.iter().any(|it| it.check == "mx" && it.verdict == Verdict::Confirms);
     domain == frame.plan.addressee.domain()
-        || (is_public(domain) && !missed && finding.diagnosis.cause.as_str() != "null_mx")
+        || (catalogue::is_public_domain(domain) && !missed && finding.diagnosis.cause.as_str() != "null_mx")
 }
 
 fn the_move(frame: &Frame<'_>, case: &Case<'_>, facts: &Facts, holding: &Conditions) -> Move {

@@ -12,10 +12,10 @@ use super::{
     section::{CONDITIONS, Conditions},
     size,
     speaker::{Speaker, is_below, speaker},
-    texts::is_public,
 };
 use crate::{
     bounce::{Action, Bounce},
+    catalogue,
     diagnosis::{Acts, Confidence},
     evidence::{Answer, Finding, Observation, Verdict},
     policy::{Ground, ReplyPlan},
@@ -89,7 +89,7 @@ impl<'a> Frame<'a> {
         holding.set("their move", acts == Acts::RecipientSide);
         holding.set("wait", acts == Acts::NobodyWait);
         holding.set("own side", domain == self.plan.addressee.domain());
-        holding.set("public", is_public(domain));
+        holding.set("public", catalogue::is_public_domain(domain));
         holding.set("expired", diagnosis.expired);
         holding.set("delayed", report.action == Action::Delayed);
         holding.set("asking", self.plan.asked);
@@ -112,7 +112,8 @@ impl<'a> Frame<'a> {
         facts.their_host = report.remote_mta.as_deref().map(|it| safe::line(it, 255));
         facts.mx_host = facts.their_host.clone().or_else(|| looked_up_host(finding));
         facts.colleague = domain == self.plan.addressee.domain();
-        facts.service = self.brand(domain).or_else(|| is_public(domain).then(|| safe::line(domain, 255)));
+        facts.service =
+            self.brand(domain).or_else(|| catalogue::is_public_domain(domain).then(|| safe::line(domain, 255)));
         let quoted = report.diagnostic.as_deref().map(|it| safe::mask_addresses(&safe::line(it, 4096), typed));
         // The sentence around the quotation has a full stop of its own.
         let words = |it: &str| safe::line(it, 160).trim_end_matches(['。', '.']).to_owned();

@@ -7,7 +7,7 @@ use std::{
     sync::LazyLock,
 };
 
-use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
 use serde::Deserialize;
 
 use super::{
@@ -122,6 +122,9 @@ impl Texts {
             let mut characters = text.chars();
             characters.next().map(|it| it.to_uppercase().chain(characters).collect::<String>()).unwrap_or_default()
         });
+        // A section is its own name: so each is compiled once, when it is first used.
+        environment.set_loader(|body| Ok(Some(body.to_owned())));
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_formatter(|out, _, value| {
             if !value.is_none() {
                 out.write_str(&markup::fence(&value.to_string()))?;
@@ -346,7 +349,7 @@ impl Texts {
             return Some(section.body.to_owned());
         }
         // A template that fails on one case although `check` passed it falls back to the next language.
-        self.environment.render_str(section.body, facts.context()).ok()
+        self.environment.get_template(section.body).and_then(|it| it.render(facts.context())).ok()
     }
 
     /// The HTML of all pages: one template for all languages, with escaping.
@@ -390,11 +393,6 @@ fn over<'t>(own: Vec<Section<'t>>, ours: Vec<Section<'t>>) -> Vec<Section<'t>> {
     let names: BTreeSet<&str> = own.iter().map(|it| it.name).collect();
     let kept: Vec<_> = ours.into_iter().filter(|it| !names.contains(it.name)).collect();
     own.into_iter().chain(kept).collect()
-}
-
-/// Whether anybody can have a mailbox there, so that no recipient has an IT department of theirs.
-pub(super) fn is_public(domain: &str) -> bool {
-    catalogue::file("public-domains.txt").unwrap_or_default().lines().any(|it| it == domain)
 }
 
 /// The causes that ship with texts, by name.
