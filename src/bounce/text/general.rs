@@ -58,10 +58,13 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
     let candidates = weighing.candidates();
     let best = candidates.iter().map(|it| it.weight).max().unwrap_or(0);
     let person = certainty == Certainty::IfSomeoneFailed && may_be_a_person(seen, fields);
-    let sure = |it: &Candidate| {
-        if it.apart { it.weight > ENOUGH } else { !person && it.weight > AMID_WORDS }
+    let sure = |it: &Candidate| match certainty {
+        Certainty::Bounce => true,
+        Certainty::IfSomeoneFailed if it.apart => it.weight > ENOUGH,
+        Certainty::IfSomeoneFailed => !person && it.weight > AMID_WORDS,
+        Certainty::IfAlone => it.alone && it.weight > 0,
     };
-    if certainty == Certainty::IfSomeoneFailed && !candidates.iter().any(sure) {
+    if certainty != Certainty::Bounce && !candidates.iter().any(sure) {
         return None;
     }
     let chosen: Vec<&Candidate> = if candidates.iter().any(|it| it.heads && it.weight >= ENOUGH) {
@@ -69,6 +72,8 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
     } else if best >= ENOUGH {
         let chosen = |it: &&Candidate| it.weight >= ENOUGH && (it.named || it.row || it.weight + 2 >= best);
         candidates.iter().filter(chosen).collect()
+    } else if certainty == Certainty::IfAlone {
+        candidates.iter().filter(|it| sure(it)).collect()
     } else {
         // The only address there is need not have as much.
         let mut rest = candidates.iter().filter(|it| it.weight > 0);
@@ -86,6 +91,8 @@ enum Certainty {
     Bounce,
     /// A bounce if a failed recipient stands in it.
     IfSomeoneFailed,
+    /// A bounce, in words that nobody knows, if somebody's address has a line to itself.
+    IfAlone,
 }
 
 /// Signs are added up: the sender, the subject, what the text says, a reply in it. The text alone
@@ -106,6 +113,9 @@ fn certainty(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>) -> Option<Cert
         Some(if letter() { Certainty::IfSomeoneFailed } else { Certainty::Bounce })
     } else if subject && sentence {
         Some(Certainty::IfSomeoneFailed)
+    } else if has(Sign::Daemon) && null_path(fields) && why_not::is_daemon_name(fields.from) {
+        // What daemons write with nobody to answer to (RFC 5321 §4.5.5), in any language.
+        Some(Certainty::IfAlone)
     } else {
         None
     }
@@ -155,9 +165,11 @@ struct Candidate {
     heads: bool,
     /// "… could not be delivered to address": whatever else is said of others.
     named: bool,
-    /// No words follow it on its line.
+    /// No words follow it on its line, but perhaps a date.
     apart: bool,
-    /// A reply follows it on its line, as in a table: whatever is said of others.
+    /// Nothing else stands on its line.
+    alone: bool,
+    /// A reply, or a reason in brackets, follows it on its line: whatever is said of others.
     row: bool,
 }
 
@@ -207,9 +219,12 @@ impl Weighing<'_> {
                 let weight = self.weight(number, line, &address, before);
                 let heads = line.text.starts_with(&format!("<{address}>:"));
                 let named = introduced(before) && self.seen.lines(Sign::Sentence).any(|it| it == number);
-                let apart = line.text.get(at + address.len()..).is_none_or(|rest| squeeze(rest).is_empty());
-                let row = line.text.get(at + address.len()..).is_some_and(codes::looks_like_reply);
-                candidates.push(Candidate { line: number, address, weight, heads, named, apart, row });
+                let after = line.text.get(at + address.len()..).unwrap_or_default();
+                let apart = says_nothing(after);
+                let alone = apart && squeeze(before).is_empty();
+                let bracketed = || after.trim_start_matches(['>', ' ']).starts_with('(') && self.gives_reason(number);
+                let row = codes::looks_like_reply(after) || bracketed();
+                candidates.push(Candidate { line: number, address, weight, heads, named, apart, alone, row });
             }
         }
         candidates
@@ -225,7 +240,7 @@ impl Weighing<'_> {
         weight += if below.clone().any(|it| self.is_reply(it)) { 3 } else { 0 };
         weight += if self.gives_reason(number) { 3 } else { 0 };
         weight += if below.any(|it| self.gives_reason(it)) { 2 } else { 0 };
-        weight += if rest.is_empty() { 2 } else { 0 };
+        weight += if says_nothing(&line.text.replace(address, "")) { 2 } else { 0 };
         weight += if near_sentence { 3 } else { 0 };
         weight += if labelled(&rest) || introduced(before) { 2 } else { 0 };
         weight -= if self.shared.bystander.is_match(line) { 6 } else { 0 };
@@ -257,8 +272,13 @@ impl Weighing<'_> {
             let wanted: [&dyn Fn(usize) -> bool; 3] = [&reply, &label, &telling];
             wanted.into_iter().find_map(|it| first(0, number, it))
         };
-        let at =
-            nearest(&reply).or_else(|| first(number + 1, end, &label)).or_else(|| nearest(&telling)).or_else(above);
+        // In words that nobody knows, what stands right below.
+        let below = || Some(number + 1).filter(|it| *it < blank.min(end) && candidate.apart);
+        let at = nearest(&reply)
+            .or_else(|| first(number + 1, end, &label))
+            .or_else(|| nearest(&telling))
+            .or_else(above)
+            .or_else(below);
         let reason = at.and_then(|it| self.words(it, end, &candidate.address));
         Found { address: candidate.address.clone(), reason, ..Found::default() }
     }
@@ -267,16 +287,28 @@ impl Weighing<'_> {
     /// name or a label before them.
     fn words(&self, at: usize, end: usize, address: &str) -> Option<String> {
         let end = if at < end { end } else { self.lines.len() };
-        let lines = self.lines.get(at..end)?.iter().take(REACH).take_while(|it| !it.is_blank());
+        let lines = self.lines.get(at..end)?;
+        // A label that has its line to itself announces the next paragraph.
+        let label = lines.first().filter(|it| it.text.ends_with(':') && is_label(&it.text));
+        let skipped = label.and_then(|_| lines.iter().skip(1).position(|it| !it.is_blank()).map(|it| it + 1));
+        let lines = lines.get(skipped.unwrap_or(0)..)?.iter().take(REACH).take_while(|it| !it.is_blank());
         let words = one_line(lines.map(|it| &*it.text))?;
-        let words = words.strip_prefix(&format!("<{address}>:")).unwrap_or(&words).trim();
+        let named = [format!("<{address}>:"), format!("{address} - "), format!("<{address}> - ")];
+        let words = named.iter().find_map(|it| words.strip_prefix(it.as_str())).unwrap_or(&words).trim();
         Some(self.shared.label.group(words, "reason").unwrap_or_else(|| words.to_owned()))
     }
 }
 
+/// Whether what stands beside an address is no more than marks or a date: digits and a word between.
+fn says_nothing(rest: &str) -> bool {
+    let squeezed = squeeze(rest);
+    let letters = squeezed.chars().filter(|it| !it.is_ascii_digit()).count();
+    letters == 0 || letters <= 4 && squeezed.len() >= letters + 5
+}
+
 /// Whether the line begins with a word that announces a reason.
 fn is_label(text: &str) -> bool {
-    const LABELS: [&str; 14] = [
+    const LABELS: [&str; 15] = [
         "reason",
         "error",
         "diagnostic",
@@ -291,9 +323,12 @@ fn is_label(text: &str) -> bool {
         "理由",
         "причина",
         "because",
+        "エラー",
     ];
+    // Conjunctions begin sentences as well.
+    const ALONE: [&str; 7] = ["weil", "car", "parceque", "enraisonde", "porque", "perché", "потомучто"];
     let squeezed = squeeze(text);
-    LABELS.iter().any(|it| squeezed.starts_with(it))
+    LABELS.iter().any(|it| squeezed.starts_with(it)) || ALONE.contains(&&*squeezed)
 }
 
 /// Whether what stands on the line besides the address calls it a recipient.

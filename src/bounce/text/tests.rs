@@ -190,3 +190,20 @@ fn the_general_reader_guesses_and_says_so() {
     assert_eq!(addresses, ["wang@example.org"]);
     assert_eq!(reading.recipients[0].diagnostic.as_deref(), Some("no such mailbox here"));
 }
+
+#[test]
+fn what_daemons_write_in_a_language_nobody_knows_is_read_by_its_form() {
+    let read = |from: &str, text: &str| {
+        let fields = "Return-Path: <>\nSubject: Zvgrvyhat\nContent-Type: text/plain; charset=utf-8\n\n";
+        read(&Mail::parse(format!("From: {from}\n{fields}{text}").as_bytes()))
+    };
+    let text = "Vuer Anpuevpug:\n\n  wang@example.org 3/3/2026 9:12\n    Xrva Cbfgsnpu.\n    <mx.example.org #5.1.1>\n";
+    let reading = read("postmaster@example.org", text).unwrap();
+    assert_eq!(reading.recipients[0].address.to_string(), "wang@example.org");
+    assert_eq!(reading.recipients[0].status.map(|it| it.to_string()).as_deref(), Some("5.1.1"));
+    let alone = "Rzcsnatre:\n\n  wang@example.org\n  zhou@example.org\n\nTehaq: ibyy.\n";
+    let reading = read("MAILER-DAEMON@example.org", alone).unwrap();
+    assert_eq!(reading.recipients.len(), 2);
+    assert_eq!(read("Wang <wang@example.net>", alone), None);
+    assert_eq!(read("postmaster@example.org", "Fpuervora Fvr na wang@example.org, jvexyvpu.\n"), None);
+}
