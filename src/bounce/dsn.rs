@@ -168,6 +168,9 @@ fn read(text: &str) -> Report {
     for block in text.split("\n\n") {
         let block = unfolded_replies(block.trim_start_matches('\n'));
         let headers = Headers::parse_undecoded(block.as_bytes());
+        if group.names_somebody() && !goes_on(&headers) {
+            close(&mut report, std::mem::take(&mut group));
+        }
         for field in headers.iter() {
             name.clear();
             name.push_str(field.name.trim());
@@ -183,11 +186,22 @@ fn read(text: &str) -> Report {
             }
             take(&mut report, &mut group, &name, field.value);
         }
-        if group.names_somebody() {
-            close(&mut report, std::mem::take(&mut group));
-        }
+    }
+    if group.names_somebody() {
+        close(&mut report, group);
     }
     report
+}
+
+/// Whether a block is the rest of the group before it, which blank lines tore apart.
+fn goes_on(block: &Headers) -> bool {
+    const NAMES: [&str; 5] =
+        ["final-recipient", "original-recipient", "x-actual-recipient", "x-original-recipient", "final-log-recipient"];
+    let has = |names: &[&str]| names.iter().any(|it| block.first(it).is_some());
+    let message = ["reporting-mta", "from", "received", "return-path", "message-id", "subject"];
+    !has(&NAMES)
+        && !has(&message)
+        && (has(&["action", "diagnostic-code"]) || has(&["status"]) && block.iter().count() == 1)
 }
 
 /// Further lines of a reply that begin at the margin (nullmailer) belong to the field before them.
@@ -377,6 +391,22 @@ mod tests {
     }
 
     #[test]
+    fn a_group_that_blank_lines_tear_apart_is_one() {
+        let report = read(
+            "Reporting-MTA: dns; a.example\n\nFinal-Recipient: rfc822; a@x.example\n\nAction: delayed\n\nStatus: 4.4.1\n\n\
+             Diagnostic-Code: smtp; 450 no\n\nAction: failed\nFinal-Recipient: rfc822; b@x.example\nStatus: 5.1.1\n\nStatus: RO\nSubject: x\n",
+        );
+        let told: Vec<_> = report
+            .recipients
+            .iter()
+            .map(|it| (it.action, it.status.map(|it| it.to_string()), it.reply_code.map(crate::mail::ReplyCode::get)))
+            .collect();
+        let expected =
+            [(Action::Delayed, Some("4.4.1".to_owned()), Some(450)), (Action::Failed, Some("5.1.1".to_owned()), None)];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn internationalised_addresses_are_read() {
         assert_eq!(
             address("utf-8; \\x{7528}\\x{6237}@example.cn").map(|it| it.to_string()).as_deref(),
@@ -413,5 +443,15 @@ mod tests {
             "Final-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 5.1.1 User unknown\n",
         );
         assert_eq!(report.recipients[0].status.map(|it| it.to_string()).as_deref(), Some("5.1.1"));
+    }
+
+    #[test]
+    fn a_report_cut_amid_the_name_gives_way_to_the_words_before_it() {
+        let cut = "From: MAILER-DAEMON@a.example\nContent-Type: multipart/report; boundary=b\n\n--b\n\n\
+                   <w@x.example.net>: host mx.x.example[192.0.2.1] said: 550 5.1.1 no such user\n--b\n\
+                   Content-Type: message/delivery-status\n\nReporting-MTA: dns; a.example\n\nFinal-Recipient: rfc822; w@x.exa";
+        let crate::bounce::Recognition::Bounce(bounce) = crate::bounce::recognise(cut.as_bytes()) else { panic!() };
+        assert_eq!(bounce.recipients[0].final_recipient.to_string(), "w@x.example.net");
+        assert_eq!(bounce.recipients[0].status.map(|it| it.to_string()).as_deref(), Some("5.1.1"));
     }
 }

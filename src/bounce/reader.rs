@@ -202,6 +202,7 @@ fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str) 
         .and_then(original::of_part)
         .or_else(|| original_at.and_then(|at| mail.text().get(at..)).and_then(original::of_text));
     let mut recipients = report.recipients;
+    recipients.retain(|it| !is_cut_short(it, &told));
     let named = !recipients.is_empty();
     let returns_late = format.as_deref().is_some_and(text::returns_late);
     for it in &mut recipients {
@@ -250,6 +251,13 @@ fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str) 
         human_text: kept(human),
         defects: mail.defects().iter().map(|&it| it.to_owned()).collect(),
     })
+}
+
+/// A report may end amid the recipient's name, which the words before it tell whole.
+fn is_cut_short(it: &RecipientReport, told: &[TextRecipient]) -> bool {
+    let name = it.final_recipient.to_string();
+    let whole = |it: &TextRecipient| it.address.to_string().strip_prefix(&name).is_some_and(|rest| !rest.is_empty());
+    it.status.is_none() && it.diagnostic.is_none() && told.iter().any(whole)
 }
 
 fn of_text(it: &TextRecipient, provenance: Provenance) -> RecipientReport {

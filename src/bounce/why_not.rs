@@ -73,6 +73,11 @@ const AUTO_REPLY_SUBJECTS: &[&str] = &[
 
 static AUTO_REPLIES: LazyLock<Finder> = LazyLock::new(|| Finder::of(AUTO_REPLY_SUBJECTS));
 
+/// Whether a subject is that of a robot's answer.
+pub(super) fn is_auto_reply_subject(subject: &str) -> bool {
+    AUTO_REPLIES.is_in(&subject.to_lowercase())
+}
+
 /// Words of those who want to be shown that a person writes.
 static CHALLENGES: LazyLock<Finder> = LazyLock::new(|| {
     Finder::of(&[

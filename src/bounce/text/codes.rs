@@ -108,7 +108,8 @@ fn lone_reply(text: &str) -> Option<&str> {
             let end = before.len().checked_sub(it.len()).and_then(|from| before.get(from..));
             end.is_some_and(|end| end.eq_ignore_ascii_case(it))
         };
-        let introduced = before.is_empty()
+        // A reply may be quoted.
+        let introduced = before.trim_start_matches(['\'', '"', '`']).is_empty()
             || with_blanks[before.len()..].contains('\n')
             || MARKS.iter().any(|it| before.ends_with(it))
             || before.ends_with(|c: char| c.is_ascii_alphabetic()) && WORDS.iter().any(word);
@@ -245,6 +246,7 @@ mod tests {
             ("in the queue for 550 minutes", None, None),
             ("Exim 4.96.1 gave up", None, None),
             ("对方服务器返回 552 邮箱已满", Some(552), None),
+            ("' 550 <a@example.org>... User unknown'", Some(550), None),
             ("Account disabled.\n550 user unknown", Some(550), None),
         ] {
             assert_eq!(reply_code(text).map(ReplyCode::get), code, "{text}");

@@ -58,10 +58,11 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
     let candidates = weighing.candidates();
     let best = candidates.iter().map(|it| it.weight).max().unwrap_or(0);
     let person = certainty == Certainty::IfSomeoneFailed && may_be_a_person(seen, fields);
+    let nobody = is_of_nobody(seen, fields);
     let sure = |it: &Candidate| match certainty {
         Certainty::Bounce => true,
         Certainty::IfSomeoneFailed if it.apart => it.weight > ENOUGH,
-        Certainty::IfSomeoneFailed => !person && it.weight > AMID_WORDS,
+        Certainty::IfSomeoneFailed => !person && it.weight > if nobody { ENOUGH } else { AMID_WORDS },
         Certainty::IfAlone => it.alone && it.weight > 0,
     };
     if certainty != Certainty::Bounce && !candidates.iter().any(sure) {
@@ -113,12 +114,17 @@ fn certainty(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>) -> Option<Cert
         Some(if letter() { Certainty::IfSomeoneFailed } else { Certainty::Bounce })
     } else if subject && sentence {
         Some(Certainty::IfSomeoneFailed)
-    } else if has(Sign::Daemon) && null_path(fields) && why_not::is_daemon_name(fields.from) {
+    } else if is_of_nobody(seen, fields) && !why_not::is_auto_reply_subject(fields.subject) {
         // What daemons write with nobody to answer to (RFC 5321 §4.5.5), in any language.
         Some(Certainty::IfAlone)
     } else {
         None
     }
+}
+
+/// A daemon by name, with nobody to answer to.
+fn is_of_nobody(seen: &Seen, fields: Fields<'_>) -> bool {
+    seen.first(Sign::Daemon).is_some() && null_path(fields) && why_not::is_daemon_name(fields.from)
 }
 
 /// The reverse-path is the author's own address, as in what people write, or the author's name is
@@ -216,14 +222,14 @@ impl Weighing<'_> {
             for (address, at) in addresses(&line.text).into_iter().take(50) {
                 let address = address.trim_matches(['\'', '`', '*', '|', '.']).to_owned();
                 let before = line.text.get(..at).unwrap_or_default();
-                let weight = self.weight(number, line, &address, before);
                 let heads = line.text.starts_with(&format!("<{address}>:"));
                 let named = introduced(before) && self.seen.lines(Sign::Sentence).any(|it| it == number);
                 let after = line.text.get(at + address.len()..).unwrap_or_default();
                 let apart = says_nothing(after);
-                let alone = apart && squeeze(before).is_empty();
-                let bracketed = || after.trim_start_matches(['>', ' ']).starts_with('(') && self.gives_reason(number);
-                let row = codes::looks_like_reply(after) || bracketed();
+                let alone = squeeze(before).is_empty() && squeeze(after).is_empty();
+                let bracketed = after.trim_start_matches(['>', ' ']).starts_with('(') && self.gives_reason(number);
+                let row = bracketed || codes::looks_like_reply(after);
+                let weight = self.weight(number, line, &address, before) + if bracketed { 2 } else { 0 };
                 candidates.push(Candidate { line: number, address, weight, heads, named, apart, alone, row });
             }
         }
