@@ -50,6 +50,9 @@ pub(super) struct Read {
     pub(super) begin: Vec<String>,
     /// Reading ends before the first line after that which one of these matches.
     pub(super) end: Vec<String>,
+    /// A line below which those stand who are still tried, and one below which those stand who failed.
+    pub(super) delayed: Vec<String>,
+    pub(super) failed: Vec<String>,
     /// A line that names a failed recipient.
     pub(super) recipient: Vec<String>,
     /// The same over running text, where lines are wrapped at will.
@@ -119,6 +122,8 @@ pub(super) struct Format {
 pub(super) struct Patterns {
     pub(super) begin: Lazy,
     pub(super) end: Lazy,
+    pub(super) delayed: Lazy,
+    pub(super) failed: Lazy,
     pub(super) recipient: Lazy,
     pub(super) prose: Lazy,
     pub(super) label: Lazy,
@@ -179,6 +184,8 @@ impl Patterns {
         Self {
             begin: all(&read.begin),
             end: all(&read.end),
+            delayed: all(&read.delayed),
+            failed: all(&read.failed),
             recipient: all(&read.recipient),
             prose: all(&read.prose),
             label: all(&read.label),
@@ -192,9 +199,23 @@ impl Patterns {
     }
 
     #[cfg(test)]
-    fn lists(&self) -> [&Lazy; 11] {
-        let Self { begin, end, recipient, prose, label, stop, skip, clean, alias, reporting_mta, remote_mta } = self;
-        [begin, end, recipient, prose, label, stop, skip, clean, alias, reporting_mta, remote_mta]
+    fn lists(&self) -> [&Lazy; 13] {
+        let Self {
+            begin,
+            end,
+            delayed,
+            failed,
+            recipient,
+            prose,
+            label,
+            stop,
+            skip,
+            clean,
+            alias,
+            reporting_mta,
+            remote_mta,
+        } = self;
+        [begin, end, delayed, failed, recipient, prose, label, stop, skip, clean, alias, reporting_mta, remote_mta]
     }
 }
 

@@ -4,13 +4,14 @@
 //! or below the recipient, those before a transcript's, those before what stands on top.
 
 use super::{
-    codes::{goes_on, one_line},
+    codes::{looks_like_reply, one_line},
     descriptor::{Format, Patterns, Read, Until},
     lines::Line,
     patterns,
     search::{Caught, Sought},
     transcript::{self, Transcript},
 };
+use crate::bounce::Action;
 
 /// More recipients than this are not read out of one text.
 const RECIPIENT_LIMIT: usize = 500;
@@ -28,13 +29,16 @@ pub(super) struct Found {
     pub(super) context: String,
     /// The host whose words the reason is.
     pub(super) host: Option<String>,
+    /// What became of it, where the text has a section for each.
+    pub(super) action: Option<Action>,
 }
 
 /// Reads `lines` by `format`; no recipient, no reading.
 pub(super) fn read(format: &Format, lines: &[Line<'_>]) -> Vec<Found> {
     let (patterns, rules) = (format.patterns(), &format.descriptor.read);
-    let region = region(patterns, lines);
+    let (begins, region) = region(patterns, lines);
     let mut reader = Reader::new(patterns, rules);
+    begins.iter().for_each(|it| reader.section(it));
     let prose = prose(patterns, region);
     for (number, line) in region.iter().enumerate() {
         reader.line(line, prose.iter().filter(|it| it.line == number));
@@ -46,13 +50,13 @@ pub(super) fn read(format: &Format, lines: &[Line<'_>]) -> Vec<Found> {
 
 /// What stands where the recipients should, for a text that names none of them there.
 pub(super) fn block(format: &Format, lines: &[Line<'_>]) -> Option<String> {
-    let region = region(format.patterns(), lines);
+    let (_, region) = region(format.patterns(), lines);
     let words = region.iter().filter(|it| !it.is_blank()).take(40).map(|it| &*it.text);
     if region.len() < lines.len() { one_line(words) } else { None }
 }
 
-/// The lines in which recipients are sought.
-fn region<'l>(patterns: &Patterns, lines: &'l [Line<'l>]) -> &'l [Line<'l>] {
+/// The line or two with which the lines begin in which recipients are sought, and those.
+fn region<'l>(patterns: &Patterns, lines: &'l [Line<'l>]) -> (&'l [Line<'l>], &'l [Line<'l>]) {
     let begin = (0..lines.len()).find_map(|number| {
         let line = lines.get(number)?;
         if patterns.begin.is_match(line) {
@@ -65,9 +69,11 @@ fn region<'l>(patterns: &Patterns, lines: &'l [Line<'l>]) -> &'l [Line<'l>] {
         let wrapped = || patterns.begin.is_match(format!("{} {}", line.text, next.text).as_str());
         (patterns.begin.is_possible(&octets) && wrapped()).then_some(number + 2)
     });
-    let lines = lines.get(begin.unwrap_or(0)..).unwrap_or_default();
+    let begin = begin.unwrap_or(0);
+    let begins = lines.get(begin.saturating_sub(2)..begin).unwrap_or_default();
+    let lines = lines.get(begin..).unwrap_or_default();
     let end = lines.iter().position(|line| patterns.end.is_match(line)).unwrap_or(lines.len());
-    lines.get(..end).unwrap_or_default()
+    (begins, lines.get(..end).unwrap_or_default())
 }
 
 /// A recipient named in running text, at the line in which its naming ends.
@@ -148,6 +154,7 @@ struct Entry {
     line: String,
     below: Vec<String>,
     labelled: Option<(usize, Vec<String>)>,
+    action: Option<Action>,
     /// Named together with the one before: what is said later is said of both.
     with_previous: bool,
 }
@@ -170,11 +177,22 @@ struct Reader<'p> {
     blanks: usize,
     /// Something was said since the last recipient was named.
     said: bool,
+    /// What the section says of those named in it.
+    action: Option<Action>,
 }
 
 impl<'p> Reader<'p> {
     fn new(patterns: &'p Patterns, rules: &'p Read) -> Self {
-        Self { patterns, rules, entries: Vec::new(), open: Open::Nothing, early: None, blanks: 0, said: false }
+        let (open, entries) = (Open::Nothing, Vec::new());
+        Self { patterns, rules, entries, open, early: None, blanks: 0, said: false, action: None }
+    }
+
+    fn section(&mut self, line: &Line<'_>) {
+        if self.patterns.delayed.is_match(line) {
+            self.action = Some(Action::Delayed);
+        } else if self.patterns.failed.is_match(line) {
+            self.action = Some(Action::Failed);
+        }
     }
 
     fn line<'a>(&mut self, line: &Line<'_>, prose: impl Iterator<Item = &'a Prose>) {
@@ -193,6 +211,7 @@ impl<'p> Reader<'p> {
             return;
         }
         let text = &*line.text;
+        self.section(line);
         if self.patterns.skip.is_match(line) {
             return;
         }
@@ -253,7 +272,7 @@ impl<'p> Reader<'p> {
         let below: Vec<String> = (!said.reason.is_empty()).then(|| said.reason.clone()).into_iter().collect();
         self.said = !below.is_empty();
         let (alias, indent, line) = (said.alias.clone(), line.indent, line.text.clone().into_owned());
-        let entry = Entry { address, alias, indent, line, below, labelled: None, with_previous };
+        let entry = Entry { address, alias, indent, line, below, labelled: None, action: self.action, with_previous };
         self.entries.push(entry);
         self.open = if self.rules.until == Until::Line { Open::Nothing } else { Open::Recipient };
         self.blanks = 0;
@@ -333,10 +352,10 @@ impl<'p> Reader<'p> {
         let reason = reason.or_else(|| own_line().map(|it| self.clean(&it)).filter(|it| !it.is_empty()));
         // Sendmail gives the first line of a long reply as the reason; the transcript has all of it.
         let reason = match (reason, whole) {
-            (Some(first), Some(whole)) if goes_on(&first) && whole.starts_with(&first) => Some(whole),
+            (Some(first), Some(whole)) if looks_like_reply(&first) && whole.starts_with(&first) => Some(whole),
             (reason, _) => reason,
         };
-        Found { address: entry.address.clone(), alias, reason, context, host }
+        Found { address: entry.address.clone(), alias, reason, context, host, action: entry.action }
     }
 
     fn clean(&self, reason: &str) -> String {

@@ -61,8 +61,9 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
     let nobody = is_of_nobody(seen, fields);
     let sure = |it: &Candidate| match certainty {
         Certainty::Bounce => true,
-        Certainty::IfSomeoneFailed if it.apart => it.weight > ENOUGH,
-        Certainty::IfSomeoneFailed => !person && it.weight > if nobody { ENOUGH } else { AMID_WORDS },
+        Certainty::IfSomeoneFailed if nobody => it.weight > ENOUGH || it.alone && it.weight > 0,
+        Certainty::IfSomeoneFailed if it.apart => it.weight > ENOUGH && (it.row_of_its_own || !person),
+        Certainty::IfSomeoneFailed => !person && it.weight > AMID_WORDS,
         Certainty::IfAlone => it.alone && it.weight > 0,
     };
     if certainty != Certainty::Bounce && !candidates.iter().any(sure) {
@@ -76,15 +77,24 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
     } else if certainty == Certainty::IfAlone {
         candidates.iter().filter(|it| sure(it)).collect()
     } else {
-        // The only address there is need not have as much.
-        let mut rest = candidates.iter().filter(|it| it.weight > 0);
-        let first = rest.next();
-        let only = |it: &&Candidate| rest.all(|other| other.address.eq_ignore_ascii_case(&it.address));
-        first.filter(only).into_iter().collect()
+        // The only address there is need not have as much, nor do those that all stand in one kind of row.
+        let rest: Vec<&Candidate> = candidates.iter().filter(|it| it.weight > 0).collect();
+        let alike = |a: &Candidate, b: &Candidate| a.address.eq_ignore_ascii_case(&b.address) || a.rest == b.rest;
+        let first = rest.first().copied();
+        if first.is_some_and(|first| rest.iter().all(|it| alike(first, it))) { rest } else { Vec::new() }
     };
     // What stands below the next recipient is said of that one.
     let next = |at: usize| chosen.iter().map(|it| it.line).find(|it| *it > at).unwrap_or(lines.len());
-    Some(chosen.iter().map(|it| weighing.found(it, next(it.line))).collect())
+    let mut found: Vec<Found> = chosen.iter().map(|it| weighing.found(it, next(it.line))).collect();
+    // What is said of the last of several that stand below each other is said of all of them.
+    for at in (1..found.len()).rev() {
+        let near = chosen.get(at).zip(chosen.get(at - 1)).is_some_and(|(it, before)| it.line == before.line + 1);
+        let said = found.get(at).and_then(|it| it.reason.clone()).filter(|_| near);
+        if let Some(before) = found.get_mut(at - 1).filter(|it| it.reason.is_none()) {
+            before.reason = said;
+        }
+    }
+    Some(found)
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -107,14 +117,17 @@ fn certainty(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>) -> Option<Cert
     let sum = points(subject, 2) + points(sentence, 2) + points(has(Sign::Hint), 1);
     let reply = || lines.iter().take(LINE_LIMIT).any(|it| codes::looks_like_reply(&it.text));
     // Nobody writes letters as MAILER-DAEMON.
-    let enough = if squeeze(fields.from).contains("mailerdaemon") { 1 } else { 2 };
-    let letter = || !subject && enough > 1;
+    let nobody = is_of_nobody(seen, fields);
+    let mailer_daemon = squeeze(fields.from).contains("mailerdaemon");
+    let enough = if nobody || mailer_daemon { 1 } else { 2 };
+    let letter = || !subject && !mailer_daemon;
+    let parcel = || has(Sign::Goods) && !sender && !reply();
     if sender && (sum >= enough || reply()) {
         // A postmaster's letter speaks of failures too.
         Some(if letter() { Certainty::IfSomeoneFailed } else { Certainty::Bounce })
-    } else if subject && sentence {
+    } else if subject && sentence && !parcel() {
         Some(Certainty::IfSomeoneFailed)
-    } else if is_of_nobody(seen, fields) && !why_not::is_auto_reply_subject(fields.subject) {
+    } else if nobody && !why_not::is_auto_reply_subject(fields.subject) {
         // What daemons write with nobody to answer to (RFC 5321 §4.5.5), in any language.
         Some(Certainty::IfAlone)
     } else {
@@ -175,6 +188,10 @@ struct Candidate {
     apart: bool,
     /// Nothing else stands on its line.
     alone: bool,
+    /// Nothing but a label and its colon stands before it.
+    row_of_its_own: bool,
+    /// What stands on its line besides, squeezed.
+    rest: String,
     /// A reply, or a reason in brackets, follows it on its line: whatever is said of others.
     row: bool,
 }
@@ -225,12 +242,25 @@ impl Weighing<'_> {
                 let heads = line.text.starts_with(&format!("<{address}>:"));
                 let named = introduced(before) && self.seen.lines(Sign::Sentence).any(|it| it == number);
                 let after = line.text.get(at + address.len()..).unwrap_or_default();
-                let apart = says_nothing(after);
+                let rest = besides(&line.text, &address);
+                let apart = says_nothing(&besides(after, &address));
                 let alone = squeeze(before).is_empty() && squeeze(after).is_empty();
                 let bracketed = after.trim_start_matches(['>', ' ']).starts_with('(') && self.gives_reason(number);
                 let row = bracketed || codes::looks_like_reply(after);
                 let weight = self.weight(number, line, &address, before) + if bracketed { 2 } else { 0 };
-                candidates.push(Candidate { line: number, address, weight, heads, named, apart, alone, row });
+                let row_of_its_own = alone || before.trim_end_matches(['<', ' ']).ends_with(':');
+                candidates.push(Candidate {
+                    line: number,
+                    address,
+                    weight,
+                    heads,
+                    named,
+                    apart,
+                    alone,
+                    row_of_its_own,
+                    rest,
+                    row,
+                });
             }
         }
         candidates
@@ -238,7 +268,7 @@ impl Weighing<'_> {
 
     fn weight(&self, number: usize, line: &Line<'_>, address: &str, before: &str) -> i32 {
         let mut below = self.paragraph_below(number);
-        let rest = squeeze(&line.text.replace(address, ""));
+        let rest = besides(&line.text, address);
         let signs = self.seen.lines(Sign::Sentence).chain(self.seen.lines(Sign::Delayed));
         let near_sentence = signs.into_iter().any(|it| it <= number && number - it <= 4);
         let mut weight = 0;
@@ -246,7 +276,7 @@ impl Weighing<'_> {
         weight += if below.clone().any(|it| self.is_reply(it)) { 3 } else { 0 };
         weight += if self.gives_reason(number) { 3 } else { 0 };
         weight += if below.any(|it| self.gives_reason(it)) { 2 } else { 0 };
-        weight += if says_nothing(&line.text.replace(address, "")) { 2 } else { 0 };
+        weight += if says_nothing(&rest) { 2 } else { 0 };
         weight += if near_sentence { 3 } else { 0 };
         weight += if labelled(&rest) || introduced(before) { 2 } else { 0 };
         weight -= if self.shared.bystander.is_match(line) { 6 } else { 0 };
@@ -305,9 +335,13 @@ impl Weighing<'_> {
     }
 }
 
+/// What a line says besides an address, squeezed; Outlook repeats it as a link.
+fn besides(line: &str, address: &str) -> String {
+    squeeze(&line.replace(address, "").replace("<mailto:>", ""))
+}
+
 /// Whether what stands beside an address is no more than marks or a date: digits and a word between.
-fn says_nothing(rest: &str) -> bool {
-    let squeezed = squeeze(rest);
+fn says_nothing(squeezed: &str) -> bool {
     let letters = squeezed.chars().filter(|it| !it.is_ascii_digit()).count();
     letters == 0 || letters <= 4 && squeezed.len() >= letters + 5
 }

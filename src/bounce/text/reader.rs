@@ -16,7 +16,7 @@ use super::{
 use crate::{
     bounce::{Action, Provenance},
     catalogue,
-    mail::{Mail, Mailbox, html::resolve_entities},
+    mail::{EnhancedStatusCode, Mail, Mailbox, ReplyCode, html::resolve_entities},
 };
 
 /// Every descriptor, with the marks of all.
@@ -105,6 +105,9 @@ impl Formats {
         if let [only] = recipients.as_mut_slice() {
             // A row of the notice may name the host that the reason does not.
             only.remote_mta = only.remote_mta.take().or_else(|| spoken.remote_mta_row());
+            if only.status.is_none() && only.reply_code.is_none() {
+                (only.status, only.reply_code) = spoken.code_row();
+            }
         }
         Some(TextReading {
             format: reading.format.map_or("general", |it| &it.name).to_owned(),
@@ -212,7 +215,7 @@ impl Spoken<'_> {
         // What was searched once in vain need not be again.
         let context = if found.context == reason { "" } else { found.context.as_str() };
         let remote_mta = self.remote_mta(&reason).or_else(|| self.remote_mta(context)).or(found.host);
-        let action = self.action();
+        let action = found.action.unwrap_or_else(|| self.action());
         let expired = self.formats.marks.says(Sign::Expired, &format!("{reason}\n{context}"));
         Some(TextRecipient {
             address,
@@ -250,6 +253,13 @@ impl Spoken<'_> {
         told.map(|it| host(&it)).filter(|it| it.contains(['.', ':']))
     }
 
+    /// The codes in a row of their own.
+    fn code_row(&self) -> (Option<EnhancedStatusCode>, Option<ReplyCode>) {
+        let rows = self.text.lines.iter().take(200).filter(|it| is_code_label(&it.text));
+        let told = rows.map(|it| (codes::status(&it.text), codes::reply_code(&it.text)));
+        told.into_iter().find(|(status, code)| status.is_some() || code.is_some()).unwrap_or_default()
+    }
+
     fn reporting_mta(&self) -> Option<String> {
         let of_format = self.format.map(|it| &it.patterns().reporting_mta);
         let told = |line: &Line<'_>| {
@@ -258,6 +268,15 @@ impl Spoken<'_> {
         };
         self.text.lines.iter().take(60).find_map(told).map(|it| host(&it)).filter(|it| it.contains('.'))
     }
+}
+
+/// Whether a row is one of codes.
+fn is_code_label(row: &str) -> bool {
+    const LABELS: [&str; 10] =
+        ["code", "status", "代码", "代碼", "错误码", "錯誤碼", "コード", "código", "код", "코드"];
+    let Some((label, _)) = row.split_once(':') else { return false };
+    let label = label.to_lowercase();
+    label.chars().count() <= 24 && LABELS.iter().any(|it| label.contains(it))
 }
 
 fn host(name: &str) -> String {
