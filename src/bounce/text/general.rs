@@ -12,6 +12,9 @@ use super::{
     lines::{Line, squeeze},
     marks::{Fields, Seen, Sign},
     patterns::addresses,
+    rows::{
+        Shape, besides, follows_words, introduced, is_bullet, is_label, is_office, labelled, row_words, says_nothing,
+    },
     shared::SharedPatterns,
 };
 use crate::{bounce::why_not, mail::Mailbox};
@@ -77,15 +80,19 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
     } else if certainty == Certainty::IfAlone {
         candidates.iter().filter(|it| sure(it)).collect()
     } else {
-        // The only address there is need not have as much, nor do those that all stand in one kind of row.
-        let rest: Vec<&Candidate> = candidates.iter().filter(|it| it.weight > 0).collect();
-        let alike = |a: &Candidate, b: &Candidate| a.address.eq_ignore_ascii_case(&b.address) || a.rest == b.rest;
-        let first = rest.first().copied();
-        if first.is_some_and(|first| rest.iter().all(|it| alike(first, it))) { rest } else { Vec::new() }
+        // The only address there is need not have as much.
+        let mut rest = candidates.iter().filter(|it| it.weight > 0);
+        let first = rest.next();
+        let alike = |first: &Candidate, it: &Candidate| {
+            it.address.eq_ignore_ascii_case(&first.address) || it.shape == first.shape
+        };
+        first.filter(|first| rest.all(|it| alike(first, it))).into_iter().collect()
     };
+    let chosen = with_rows_alike(chosen, &candidates);
     // What stands below the next recipient is said of that one.
     let next = |at: usize| chosen.iter().map(|it| it.line).find(|it| *it > at).unwrap_or(lines.len());
-    let mut found: Vec<Found> = chosen.iter().map(|it| weighing.found(it, next(it.line))).collect();
+    let first = chosen.first().map_or(0, |it| it.line);
+    let mut found: Vec<Found> = chosen.iter().map(|it| weighing.found(it, first, next(it.line))).collect();
     // What is said of the last of several that stand below each other is said of all of them.
     for at in (1..found.len()).rev() {
         let near = chosen.get(at).zip(chosen.get(at - 1)).is_some_and(|(it, before)| it.line == before.line + 1);
@@ -95,6 +102,24 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
         }
     }
     Some(found)
+}
+
+/// The chosen, and those that stand near in rows of the same shape: a list names all who failed.
+fn with_rows_alike<'c>(chosen: Vec<&'c Candidate>, candidates: &'c [Candidate]) -> Vec<&'c Candidate> {
+    let Some(first) = chosen.first().map(|it| it.line) else { return chosen };
+    let mut all: Vec<&Candidate> = Vec::with_capacity(chosen.len());
+    let is_chosen = |it: &Candidate| chosen.iter().any(|other| other.line == it.line && other.address == it.address);
+    let alike = |it: &Candidate, near: &Candidate| {
+        !it.held && it.shape == near.shape && near.line.abs_diff(it.line) <= REACH && near.line != it.line
+    };
+    for it in candidates {
+        let follows = || all.last().is_some_and(|last| alike(it, last));
+        let precedes = || it.line < first && chosen.first().is_some_and(|first| alike(it, first));
+        if is_chosen(it) || follows() || precedes() {
+            all.push(it);
+        }
+    }
+    all
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -190,8 +215,15 @@ struct Candidate {
     alone: bool,
     /// Nothing but a label and its colon stands before it.
     row_of_its_own: bool,
-    /// What stands on its line besides, squeezed.
-    rest: String,
+    /// Nothing but marks or a number stands before it.
+    begins: bool,
+    /// Words that are no label, and a colon, stand before it.
+    tells: bool,
+    /// It is somebody else's than a recipient's.
+    held: bool,
+    shape: Shape,
+    /// Where on its line what stands behind it begins.
+    end: usize,
     /// A reply, or a reason in brackets, follows it on its line: whatever is said of others.
     row: bool,
 }
@@ -237,17 +269,18 @@ impl Weighing<'_> {
         let mut candidates = Vec::new();
         for (number, line) in self.lines.iter().enumerate() {
             for (address, at) in addresses(&line.text).into_iter().take(50) {
+                let address_len = address.len();
                 let address = address.trim_matches(['\'', '`', '*', '|', '.']).to_owned();
                 let before = line.text.get(..at).unwrap_or_default();
                 let heads = line.text.starts_with(&format!("<{address}>:"));
                 let named = introduced(before) && self.seen.lines(Sign::Sentence).any(|it| it == number);
                 let after = line.text.get(at + address.len()..).unwrap_or_default();
-                let rest = besides(&line.text, &address);
                 let apart = says_nothing(&besides(after, &address));
                 let alone = squeeze(before).is_empty() && squeeze(after).is_empty();
                 let bracketed = after.trim_start_matches(['>', ' ']).starts_with('(') && self.gives_reason(number);
                 let row = bracketed || codes::looks_like_reply(after);
-                let weight = self.weight(number, line, &address, before) + if bracketed { 2 } else { 0 };
+                let held = self.held(line, &address);
+                let weight = self.weight(number, line, &address, before) - held + if bracketed { 2 } else { 0 };
                 let row_of_its_own = alone || before.trim_end_matches(['<', ' ']).ends_with(':');
                 candidates.push(Candidate {
                     line: number,
@@ -258,8 +291,12 @@ impl Weighing<'_> {
                     apart,
                     alone,
                     row_of_its_own,
-                    rest,
                     row,
+                    begins: is_bullet(before),
+                    tells: follows_words(before),
+                    held: held > 0,
+                    shape: Shape::of(before, after),
+                    end: at + address_len,
                 });
             }
         }
@@ -279,10 +316,15 @@ impl Weighing<'_> {
         weight += if says_nothing(&rest) { 2 } else { 0 };
         weight += if near_sentence { 3 } else { 0 };
         weight += if labelled(&rest) || introduced(before) { 2 } else { 0 };
-        weight -= if self.shared.bystander.is_match(line) { 6 } else { 0 };
-        weight -= self.own.iter().find(|(it, _)| *it == address.to_lowercase()).map_or(0, |(_, it)| *it);
-        weight -= if is_office(address) { 4 } else { 0 };
         weight
+    }
+
+    /// How much speaks against its being a recipient's.
+    fn held(&self, line: &Line<'_>, address: &str) -> i32 {
+        let mut held = if self.shared.bystander.is_match(line) { 6 } else { 0 };
+        held += self.own.iter().find(|(it, _)| *it == address.to_lowercase()).map_or(0, |(_, it)| *it);
+        held += if is_office(address) { 4 } else { 0 };
+        held
     }
 
     /// The lines right below, up to a blank one, by their numbers.
@@ -291,14 +333,14 @@ impl Weighing<'_> {
         (number + 1..).take(REACH).take_while(says)
     }
 
-    fn found(&self, candidate: &Candidate, end: usize) -> Found {
+    fn found(&self, candidate: &Candidate, first_line: usize, end: usize) -> Found {
         let number = candidate.line;
         let reply = |it: usize| self.is_reply(it);
         let telling = |it: usize| self.is_reply(it) || self.gives_reason(it);
         let label = |it: usize| self.is_label(it);
         let last = self.lines.len();
         let end = end.clamp(number + 1, last.max(number + 1));
-        let blank = self.lines.iter().skip(number).position(Line::is_blank).map_or(last, |it| number + it);
+        let blank = self.lines.iter().skip(number).position(Line::is_blank).map_or(last, |it| number + it).min(end);
         let first =
             |from: usize, to: usize, wanted: &dyn Fn(usize) -> bool| (from..to.min(last)).find(|it| wanted(*it));
         // The nearest first, a server's reply before words that merely sound like a reason.
@@ -306,114 +348,41 @@ impl Weighing<'_> {
         let nearest = |wanted: &dyn Fn(usize) -> bool| near.iter().find_map(|(from, to)| first(*from, *to, wanted));
         let above = || {
             let wanted: [&dyn Fn(usize) -> bool; 3] = [&reply, &label, &telling];
-            wanted.into_iter().find_map(|it| first(0, number, it))
+            wanted.into_iter().find_map(|it| first(0, first_line, it))
         };
-        // In words that nobody knows, what stands right below.
-        let below = || Some(number + 1).filter(|it| *it < blank.min(end) && candidate.apart);
+        // In words that nobody knows, what stands beside or right below.
+        let beside =
+            || Some(number).filter(|_| candidate.tells || candidate.begins && self.row_words(candidate).is_some());
+        let below = || Some(number + 1).filter(|it| *it < blank && candidate.apart);
         let at = nearest(&reply)
             .or_else(|| first(number + 1, end, &label))
             .or_else(|| nearest(&telling))
+            .or_else(beside)
             .or_else(above)
             .or_else(below);
-        let reason = at.and_then(|it| self.words(it, end, &candidate.address));
+        let reason = at.and_then(|it| self.words(it, end, candidate));
         Found { address: candidate.address.clone(), reason, ..Found::default() }
+    }
+
+    fn row_words(&self, candidate: &Candidate) -> Option<&str> {
+        row_words(self.lines.get(candidate.line)?.text.get(candidate.end..)?)
     }
 
     /// The words of a reason that begins with a line, up to a blank one; without the recipient's
     /// name or a label before them.
-    fn words(&self, at: usize, end: usize, address: &str) -> Option<String> {
+    fn words(&self, at: usize, end: usize, candidate: &Candidate) -> Option<String> {
         let end = if at < end { end } else { self.lines.len() };
         let lines = self.lines.get(at..end)?;
         // A label that has its line to itself announces the next paragraph.
         let label = lines.first().filter(|it| it.text.ends_with(':') && is_label(&it.text));
         let skipped = label.and_then(|_| lines.iter().skip(1).position(|it| !it.is_blank()).map(|it| it + 1));
         let lines = lines.get(skipped.unwrap_or(0)..)?.iter().take(REACH).take_while(|it| !it.is_blank());
-        let words = one_line(lines.map(|it| &*it.text))?;
-        let named = [format!("<{address}>:"), format!("{address} - "), format!("<{address}> - ")];
-        let words = named.iter().find_map(|it| words.strip_prefix(it.as_str())).unwrap_or(&words).trim();
+        let beside = if at == candidate.line && candidate.begins { self.row_words(candidate) } else { None };
+        let words = match beside {
+            Some(it) => one_line(std::iter::once(it).chain(lines.skip(1).map(|it| &*it.text)))?,
+            None => one_line(lines.map(|it| &*it.text))?,
+        };
+        let words = words.strip_prefix(&format!("<{}>:", candidate.address)).unwrap_or(&words).trim();
         Some(self.shared.label.group(words, "reason").unwrap_or_else(|| words.to_owned()))
     }
-}
-
-/// What a line says besides an address, squeezed; Outlook repeats it as a link.
-fn besides(line: &str, address: &str) -> String {
-    squeeze(&line.replace(address, "").replace("<mailto:>", ""))
-}
-
-/// Whether what stands beside an address is no more than marks or a date: digits and a word between.
-fn says_nothing(squeezed: &str) -> bool {
-    let letters = squeezed.chars().filter(|it| !it.is_ascii_digit()).count();
-    letters == 0 || letters <= 4 && squeezed.len() >= letters + 5
-}
-
-/// Whether the line begins with a word that announces a reason.
-fn is_label(text: &str) -> bool {
-    const LABELS: [&str; 15] = [
-        "reason",
-        "error",
-        "diagnostic",
-        "grund",
-        "raison",
-        "motivo",
-        "causa",
-        "原因",
-        "退信原因",
-        "失败原因",
-        "错误信息",
-        "理由",
-        "причина",
-        "because",
-        "エラー",
-    ];
-    // Conjunctions begin sentences as well.
-    const ALONE: [&str; 7] = ["weil", "car", "parceque", "enraisonde", "porque", "perché", "потомучто"];
-    let squeezed = squeeze(text);
-    LABELS.iter().any(|it| squeezed.starts_with(it)) || ALONE.contains(&&*squeezed)
-}
-
-/// Whether what stands on the line besides the address calls it a recipient.
-fn labelled(rest: &str) -> bool {
-    const LABELS: [&str; 14] = [
-        "recipient",
-        "recipients",
-        "to",
-        "address",
-        "user",
-        "mailbox",
-        "for",
-        "destinataire",
-        "empfänger",
-        "收件人",
-        "收信人",
-        "地址",
-        "宛先",
-        "到",
-    ];
-    rest.len() <= 60
-        && LABELS.iter().any(|it| rest == *it || rest.ends_with(it) || it.len() > 4 && rest.starts_with(it))
-}
-
-/// Whether the address, with this before it, follows a colon, a comma or a preposition.
-fn introduced(before: &str) -> bool {
-    let before = before.trim_end_matches(['<', '"', '\'', '[', ' ']).to_lowercase();
-    let words = [":", ",", "，", "、", " to", " for", "到", "给", "至", "往", "給", " an", " à", " para", " a"];
-    words.iter().any(|it| before.ends_with(it))
-}
-
-/// Whether the address is an office of the mail system, not a person's.
-fn is_office(address: &str) -> bool {
-    let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
-    [
-        "postmaster",
-        "mailer-daemon",
-        "abuse",
-        "support",
-        "helpdesk",
-        "hostmaster",
-        "root",
-        "admin",
-        "noreply",
-        "no-reply",
-    ]
-    .contains(&local.as_str())
 }

@@ -15,6 +15,7 @@ mod particulars;
 mod pattern;
 mod patterns;
 mod reader;
+mod rows;
 mod search;
 mod shared;
 mod syntax;

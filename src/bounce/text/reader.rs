@@ -1,6 +1,8 @@
 //! From a message to its reading: marks, the claimed format's reading, what is missing from
 //! elsewhere (fields, a feedback link, the general reader), and all of it in the reading's form.
 
+use std::collections::HashSet;
+
 use super::{
     Particulars, TextReading, TextRecipient, codes,
     descriptor::Format,
@@ -148,6 +150,12 @@ impl Formats {
         Text { mail, fields, lines, seen, original_at }
     }
 
+    /// What the general reader finds beyond what a loose format did.
+    fn more_than(&self, found: &[Found], text: &Text<'_>) -> Option<Vec<Found>> {
+        let more = general::read(&text.lines, &text.seen, text.fields, &self.shared)?;
+        Some(more).filter(|more| says_more(more, found))
+    }
+
     /// Who failed: by the format with the longest marks that can tell, else by the general reader.
     fn recipients(&self, text: &Text<'_>) -> Option<Reading<'_>> {
         let claims = self.marks.claims(&text.seen);
@@ -162,6 +170,11 @@ impl Formats {
             let particulars = link.as_ref().map(|(_, it)| it.clone()).unwrap_or_default();
             if let Some((linked, _)) = link {
                 with_link(&mut found, linked);
+            }
+            if format.descriptor.loose
+                && let Some(more) = self.more_than(&found, text)
+            {
+                return Some(reading(Some(format), Provenance::Guess, more));
             }
             if !found.is_empty() {
                 let provenance = if format.descriptor.loose { Provenance::Guess } else { Provenance::Text };
@@ -185,6 +198,15 @@ impl Formats {
             None => None,
         }
     }
+}
+
+/// Whether `more` names all of `found`, and further ones, or tells each of several its own reason where
+/// `found` does not.
+fn says_more(more: &[Found], found: &[Found]) -> bool {
+    let names = |all: &[Found]| all.iter().map(|it| it.address.to_lowercase()).collect::<HashSet<_>>();
+    let reasons = |all: &[Found]| all.iter().filter_map(|it| it.reason.as_ref()).collect::<HashSet<_>>().len();
+    let (named, known) = (names(more), names(found));
+    known.is_subset(&named) && (named.len() > known.len() || known.len() > 1 && reasons(more) > reasons(found))
 }
 
 /// A link names the recipient if the text does not, and the reason where the text lacks one.

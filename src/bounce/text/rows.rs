@@ -1,0 +1,173 @@
+//! How a line is built around an address: alone, behind a label, before its reason, in a table.
+
+use super::{codes, lines::squeeze};
+
+/// What the rows of one list have in common, whoever they name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Shape {
+    /// What stands before the address, without digits and blanks.
+    before: String,
+    /// The mark behind it; a blank before words, nothing at the line's end.
+    mark: Option<char>,
+}
+
+impl Shape {
+    /// Of a line that tells a reason before the address, each another, the colon is the shape.
+    pub(super) fn of(before: &str, after: &str) -> Self {
+        let opening: String = before.chars().filter(|it| !it.is_ascii_digit() && !it.is_whitespace()).collect();
+        let before = if follows_words(before) { ":".to_owned() } else { opening.to_lowercase() };
+        let after = after.trim_end_matches([',', ';', '.', '，', '、', ' ', '\t']).trim_start();
+        let mark = after.chars().next().map(|it| if it.is_alphanumeric() { ' ' } else { it });
+        Self { before, mark }
+    }
+}
+
+/// What rows call a recipient, squeezed.
+const RECIPIENTS: [&str; 14] = [
+    "recipient",
+    "recipients",
+    "to",
+    "address",
+    "user",
+    "mailbox",
+    "for",
+    "destinataire",
+    "empfänger",
+    "收件人",
+    "收信人",
+    "地址",
+    "宛先",
+    "到",
+];
+
+/// Whether what stands before an address are words and a colon, and no label.
+pub(super) fn follows_words(before: &str) -> bool {
+    let squeezed = squeeze(before);
+    let words = before.trim_end_matches(['<', '(', '[', ' ']).strip_suffix([':', '：']);
+    words.is_some()
+        && squeezed.chars().count() >= 5
+        && !RECIPIENTS.iter().any(|it| squeezed.ends_with(it))
+        && !is_label(&squeezed)
+}
+
+/// Whether it is no more than marks or a row's number.
+pub(super) fn is_bullet(before: &str) -> bool {
+    let squeezed = squeeze(before);
+    squeezed.len() < 3 && squeezed.bytes().all(|it| it.is_ascii_digit())
+}
+
+/// The words of a row behind the address and the marks around them, if there are any.
+pub(super) fn row_words(after: &str) -> Option<&str> {
+    if after.contains("... ") {
+        return None; // Sendmail's line about an address
+    }
+    let words = after.trim_start_matches(|it: char| it.is_whitespace() || "-–—:：|>(])=*,;'\"".contains(it));
+    let words = words.trim_end_matches([' ', '\t', '|', '*']);
+    let open = after.contains('(') && !words.contains('(');
+    let words = if open { words.trim_end_matches(')') } else { words };
+    let letters = words.chars().filter(|it| it.is_alphabetic()).count();
+    (letters >= 4 || letters > 1 && !words.is_ascii() || codes::looks_like_reply(words)).then_some(words)
+}
+
+/// What a line says besides an address, squeezed; Outlook repeats it as a link.
+pub(super) fn besides(line: &str, address: &str) -> String {
+    squeeze(&line.replace(address, "").replace("<mailto:>", ""))
+}
+
+/// Whether what stands beside an address is no more than marks or a date: digits and a word between.
+pub(super) fn says_nothing(squeezed: &str) -> bool {
+    let letters = squeezed.chars().filter(|it| !it.is_ascii_digit()).count();
+    letters == 0 || letters <= 4 && squeezed.len() >= letters + 5
+}
+
+/// Whether the line begins with a word that announces a reason.
+pub(super) fn is_label(text: &str) -> bool {
+    const LABELS: [&str; 15] = [
+        "reason",
+        "error",
+        "diagnostic",
+        "grund",
+        "raison",
+        "motivo",
+        "causa",
+        "原因",
+        "退信原因",
+        "失败原因",
+        "错误信息",
+        "理由",
+        "причина",
+        "because",
+        "エラー",
+    ];
+    // Conjunctions begin sentences as well.
+    const ALONE: [&str; 7] = ["weil", "car", "parceque", "enraisonde", "porque", "perché", "потомучто"];
+    let squeezed = squeeze(text);
+    LABELS.iter().any(|it| squeezed.starts_with(it)) || ALONE.contains(&&*squeezed)
+}
+
+/// Whether what stands on the line besides the address calls it a recipient.
+pub(super) fn labelled(rest: &str) -> bool {
+    rest.len() <= 60
+        && RECIPIENTS.iter().any(|it| rest == *it || rest.ends_with(it) || it.len() > 4 && rest.starts_with(it))
+}
+
+/// Whether the address, with this before it, follows a colon, a comma or a preposition.
+pub(super) fn introduced(before: &str) -> bool {
+    let before = before.trim_end_matches(['<', '"', '\'', '[', ' ']).to_lowercase();
+    let words = [":", ",", "，", "、", " to", " for", "到", "给", "至", "往", "給", " an", " à", " para", " a"];
+    words.iter().any(|it| before.ends_with(it))
+}
+
+/// Whether the address is an office of the mail system, not a person's.
+pub(super) fn is_office(address: &str) -> bool {
+    let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
+    [
+        "postmaster",
+        "mailer-daemon",
+        "abuse",
+        "support",
+        "helpdesk",
+        "hostmaster",
+        "root",
+        "admin",
+        "noreply",
+        "no-reply",
+    ]
+    .contains(&local.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_one_list_have_one_shape() {
+        let shape = |line: &str| {
+            let (before, after) = line.split_once("a@b.example").unwrap();
+            Shape::of(before, after)
+        };
+        for (one, other) in [
+            ("1) a@b.example", "12) a@b.example"),
+            ("a@b.example - full", "a@b.example - unknown"),
+            ("a@b.example,", "a@b.example"),
+            ("| a@b.example | full |", "| a@b.example | unknown |"),
+        ] {
+            assert_eq!(shape(one), shape(other), "{one} {other}");
+        }
+        assert_eq!(shape("User unknown: <a@b.example>"), shape("Mailbox full: <a@b.example>"));
+        assert_ne!(shape("From: a@b.example"), shape("To: a@b.example"));
+    }
+
+    #[test]
+    fn the_words_of_a_row_are_what_stands_behind_its_marks() {
+        for (after, words) in [
+            (" - 550 no", Some("550 no")),
+            (" (mailbox (of a user) full)", Some("mailbox (of a user) full)")),
+            (" (mailbox full)", Some("mailbox full")),
+            (" | 已满 |", Some("已满")),
+            (">:", None),
+        ] {
+            assert_eq!(row_words(after), words, "{after}");
+        }
+    }
+}
