@@ -199,7 +199,7 @@ impl<'p> Reader<'p> {
         let mut named = false;
         for it in prose {
             for address in &it.addresses {
-                self.name(address.clone(), line, &it.said);
+                self.name(address.clone(), line, &self.beside(line, address, &it.said));
                 named = true;
             }
         }
@@ -225,6 +225,12 @@ impl<'p> Reader<'p> {
             self.more(text);
         }
         self.blanks = 0;
+    }
+
+    /// What a row's own pattern catches beside an address that prose named.
+    fn beside(&self, line: &Line<'_>, address: &str, said: &Said) -> Said {
+        let row = || self.patterns.recipient.captures(line).filter(|(_, it)| addresses(it).iter().eq([address]));
+        if said.reason.is_empty() { row().map(|(_, it)| Said::of(&it)) } else { None }.unwrap_or_else(|| said.clone())
     }
 
     fn blank(&mut self) {
@@ -341,6 +347,10 @@ impl<'p> Reader<'p> {
         let host = self.patterns.remote_mta.group(sought, "host");
         let host = host.or_else(|| transcript.host.clone());
         let own_line = || {
+            let behind = entry.line.strip_prefix(&entry.address).map(str::trim_start);
+            if let Some(reply) = behind.filter(|it| it.starts_with(['4', '5']) && looks_like_reply(it)) {
+                return Some(reply.to_owned());
+            }
             let rest = entry.line.replace(&entry.address, "");
             (rest.split(|c: char| !c.is_alphabetic()).filter(|it| it.len() > 1).count() >= 3)
                 .then(|| entry.line.clone())
