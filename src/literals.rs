@@ -181,13 +181,6 @@ impl Finder {
         Self::new(literals)
     }
 
-    /// Whether any literal stands in a text.
-    pub(crate) fn is_in(&self, text: &str) -> bool {
-        let mut any = false;
-        self.each(text.as_bytes(), |_, _| any = true);
-        any
-    }
-
     /// Hands over each literal, by its number, wherever it stands in a text.
     pub(crate) fn each(&self, text: &[u8], mut found: impl FnMut(u32, Range<usize>)) {
         // The next eight octets, of which there are fewer at the end.

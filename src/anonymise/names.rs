@@ -55,7 +55,9 @@ const OFFICES: &[&str] = &[
 /// Every letter-and-digit word of the catalogue, lower-cased: such a word is no name.
 static VOCABULARY: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let knowledge = catalogue::FILES.iter().filter(|(path, _)| {
-        ["causes/", "formats/", "codes/", "systems.toml", "facts.toml"].iter().any(|it| path.starts_with(it))
+        ["causes/", "formats/", "codes/", "systems.toml", "facts.toml", "voices.toml"]
+            .iter()
+            .any(|it| path.starts_with(it))
     });
     let words = knowledge.flat_map(|(_, text)| text.split(|c: char| !c.is_alphanumeric()));
     words.map(str::to_lowercase).filter(|it| it.len() > 1).collect()

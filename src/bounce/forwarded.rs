@@ -1,6 +1,6 @@
 //! Bounces that a person hands on: as an attachment, or pasted and quoted inline (`design.md` §5).
 
-use super::{Bounce, Recognition, WhyNot, reader::read, text, why_not};
+use super::{Bounce, Recognition, WhyNot, reader::read, text, voice::Speech, why_not};
 use crate::mail::{Mail, Mailbox, Part, header::addresses};
 
 /// The bounce inside an attached message, with the person who forwarded it. Providers and lists
@@ -32,60 +32,33 @@ fn is_message(part: &Part) -> bool {
 }
 
 /// The person who hands on a bounce that stands in their mail: no daemon, and the message answers
-/// or forwards, quotes, or bears a subject that no bounce has.
+/// or forwards, quotes, or bears a subject that no bounce has. Behind a null reverse-path, which a
+/// gateway may have put there, only what no program writes shows a person.
 pub(super) fn hands_on(mail: &Mail) -> Option<Mailbox> {
     let person = person(mail)?;
-    if why_not::is_robots_name(person.local()) {
+    let reports = mail.parts().first().is_some_and(|it| it.content_type() == "multipart/report");
+    let subject = mail.header("subject").unwrap_or_default();
+    let (prefixed, bare) = why_not::without_prefix(subject);
+    let office = why_not::is_offices_name(person.local());
+    if reports || why_not::is_robots_name(person.local()) || office && !prefixed {
         return None;
     }
-    let subject = mail.header("subject").unwrap_or_default();
+    let text = mail.text();
+    let speech = Speech::of(mail);
+    let null = why_not::has_null_path(mail);
+    // An answer to a bounce begins with the bounce's subject, a bounce of an answer with the answer's.
+    let answers_one = || prefixed && text::is_bounce_subject(bare.get(..bare.floor_char_boundary(32)).unwrap_or(bare));
+    let shows = speech.is_ones_own() || names_a_daemon(text) || attached(mail).is_some() || null && answers_one();
+    if shows || null {
+        return shows.then_some(person);
+    }
     let answers = mail.header("in-reply-to").is_some() || mail.header("references").is_some();
-    let (prefixed, bare) = why_not::without_prefix(subject);
     let quotes = || {
         let marked = |it: &&str| it.trim_start().starts_with(['>', '|']);
-        let text = mail.text();
-        text.lines().take(2000).filter(marked).nth(1).is_some() || announces(text) || names_a_daemon(text)
+        text.lines().take(2000).filter(marked).nth(1).is_some() || announces(text)
     };
-    let hands_on = answers
-        || quotes()
-        || !text::is_bounce_subject(bare)
-        || prefixed && attached(mail).is_some()
-        || speaks_for_oneself(mail.text());
+    let hands_on = answers || speech.is_tagged() || quotes() || !text::is_bounce_subject(bare);
     hands_on.then_some(person)
-}
-
-/// Whether the first words are those of somebody who tells what happened, as no program does.
-fn speaks_for_oneself(text: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "我发",
-        "我收到",
-        "我给",
-        "我昨天",
-        "我今天",
-        "我的邮件",
-        "请问",
-        "帮忙",
-        "帮我",
-        "求助",
-        "怎么办",
-        "麻烦",
-        "我寄",
-        "i got ",
-        "i sent ",
-        "i have sent",
-        "i received ",
-        "i tried ",
-        "my mail ",
-        "my mails ",
-        "my e-mail ",
-        "my email ",
-        "can you check",
-        "could you ",
-        "please help",
-    ];
-    let head: String = text.lines().map(str::trim).filter(|it| !it.is_empty()).take(4).collect::<Vec<_>>().join(" ");
-    let head = head.get(..head.floor_char_boundary(400)).unwrap_or(&head).to_lowercase();
-    WORDS.iter().any(|it| head.contains(it))
 }
 
 /// Whether a line announces a forwarded message, as mail programs do.
@@ -124,15 +97,16 @@ fn names_a_daemon(text: &str) -> bool {
 
 /// The author of a mail that a person wrote.
 fn person(mail: &Mail) -> Option<Mailbox> {
-    if why_not::is_daemon(mail) || why_not::robot(mail).is_some() {
+    if why_not::bears_a_daemons_name(mail) || why_not::robot(mail).is_some() {
         return None;
     }
-    addresses(mail.header("from")?).into_iter().next().map(|(_, mailbox)| mailbox)
+    let author = addresses(mail.header("from")?).into_iter().next().map(|(_, mailbox)| mailbox)?;
+    (!why_not::has_null_path(mail) || !why_not::is_offices_name(author.local())).then_some(author)
 }
 
 /// What can be read of a bounce that stands within a person's own words. `None`: there is none.
 pub(super) fn quoted(mail: &Mail) -> Option<(Bounce, Option<Mailbox>)> {
-    let from = person(mail)?;
+    let from = person(mail).filter(|it| !why_not::is_nobodys_name(it.local()))?;
     let pasted =
         mail.parts().iter().skip(1).filter(|it| it.is_text() && it.children().is_empty()).take(8).map(Part::text);
     std::iter::once(mail.text()).chain(pasted).find_map(|text| {

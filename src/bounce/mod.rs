@@ -5,12 +5,14 @@
 //! (`catalogue/formats/<name>/`) for one engine; a general reader comes last. Reading extracts
 //! only: which cause the words mean is for `diagnosis` to say.
 
+mod doubt;
 mod dsn;
 mod envelope;
 mod forwarded;
 mod original;
 mod reader;
 pub mod text;
+mod voice;
 mod why_not;
 
 pub use reader::recognise;

@@ -1,7 +1,7 @@
 //! From bytes to `Recognition`: our mark first, then reports, then free text, then what is no bounce.
 
 use super::{
-    Action, Bounce, NotABounce, Original, Provenance, RecipientReport, Recognition, WhyNot,
+    Action, Bounce, NotABounce, Original, Provenance, RecipientReport, Recognition, WhyNot, doubt,
     dsn::{self, Report},
     envelope::{envelope, kept},
     forwarded, original,
@@ -81,7 +81,9 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     {
         return no(why_not::other_report(mail).unwrap_or(robot));
     }
-    if let Some(report) = dsn::find(mail) {
+    // A tracker may repeat a report in its text.
+    let repeated = !dsn::is_attached(mail) && reading.as_ref().is_some_and(|it| doubt::is_service(mail, it));
+    if let Some(report) = dsn::find(mail).filter(|_| !repeated) {
         if let Some(bounce) = join(mail, report, reading, human) {
             return Recognition::Bounce(bounce);
         }
@@ -104,18 +106,24 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     let otherwise = robot.unwrap_or(if lure { WhyNot::FakeBounce } else { WhyNot::OrdinaryMail });
     let Some(reading) = reading else { return no(otherwise) };
     let guessed = reading.provenance == Provenance::Guess;
+    let returned = reading.original_at.is_some() || original::part(mail).is_some();
+    if !returned && doubt::is_doubtful(mail, &reading) || doubt::is_service(mail, &reading) {
+        return no(otherwise);
+    }
+    if !returned && doubt::is_bait(mail, &reading) {
+        return no(WhyNot::FakeBounce);
+    }
     if guessed
         && let Some(robot) = robot
         && (!why_not::is_daemon(mail) || why_not::is_plain_robot(mail, robot))
     {
         return no(robot);
     }
-    let returned = reading.original_at.is_some() || original::part(mail).is_some();
     if guessed && !returned && reading.format != "general" && why_not::is_of_a_person(mail) {
         return no(otherwise);
     }
     if guessed && !returned && is_lure_without_words(mail, &reading)
-        || guessed && why_not::is_fake(mail)
+        || guessed && why_not::is_fake(mail) && !doubt::is_consistent(mail, &reading)
         || is_baseless(mail, &reading) && why_not::has_links(mail)
     {
         return no(WhyNot::FakeBounce);
@@ -125,7 +133,13 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     }
     match join(mail, Report::default(), Some(reading), human) {
         Some(bounce) => Recognition::Bounce(bounce),
-        None if titled && names_nobody_but_fails(mail) => Recognition::Bounce(lost(mail)),
+        None if titled && names_nobody_but_fails(mail) => {
+            if doubt::carries_a_file(mail) {
+                no(WhyNot::FakeBounce)
+            } else {
+                Recognition::Bounce(lost(mail))
+            }
+        }
         None => no(otherwise),
     }
 }

@@ -1,12 +1,10 @@
 //! What a message is that is no bounce, by its form and by the signs that robots leave.
 
-use std::sync::LazyLock;
-
-use super::WhyNot;
-use crate::{
-    literals::Finder,
-    mail::{Mail, Mailbox, ReferenceId, header::addresses, mark},
+use super::{
+    WhyNot,
+    voice::{self, Speech},
 };
+use crate::mail::{Mail, Mailbox, ReferenceId, header::addresses, mark};
 
 /// Machine-readable reports that are not about delivery.
 pub(super) fn other_report(mail: &Mail) -> Option<WhyNot> {
@@ -38,73 +36,12 @@ pub(super) fn carries_our_mark(mail: &Mail, human_text: &str) -> bool {
         || ReferenceId::find(human_text).is_some()
 }
 
-/// Words by which robots answer; subject first, as they write it in their languages.
-const AUTO_REPLY_SUBJECTS: &[&str] = &[
-    "automatic reply",
-    "auto reply",
-    "autoreply",
-    "auto-reply",
-    "out of office",
-    "out of the office",
-    "autosvar",
-    "auto:",
-    "away from",
-    "vacation",
-    "on leave",
-    "abwesenheit",
-    "automatische antwort",
-    "réponse automatique",
-    "absence",
-    "respuesta automática",
-    "risposta automatica",
-    "resposta automática",
-    "autoodpowied",
-    "автоответ",
-    "自动回复",
-    "自動回覆",
-    "自动答复",
-    "休假",
-    "外出",
-    "不在",
-    "自動返信",
-    "[auto-response",
-    "auto-response from",
-];
-
-static AUTO_REPLIES: LazyLock<Finder> = LazyLock::new(|| Finder::of(AUTO_REPLY_SUBJECTS));
-
-/// Whether a subject is that of a robot's answer.
-pub(super) fn is_auto_reply_subject(subject: &str) -> bool {
-    AUTO_REPLIES.is_in(&subject.to_lowercase())
-}
-
-/// Words of those who want to be shown that a person writes.
-static CHALLENGES: LazyLock<Finder> = LazyLock::new(|| {
-    Finder::of(&[
-        "prove that you are",
-        "confirm that you are",
-        "confirm your message",
-        "confirm your email",
-        "verify that you are",
-        "you are a person",
-        "you are human",
-        "verify your address",
-        "please confirm",
-        "challenge",
-        "whitelist",
-        "approved senders",
-        "senders i have approved",
-        "验证您的邮件",
-        "点击确认",
-    ])
-});
-
 /// Whether sender and fields show a robot that answers, and which kind.
 pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
     let headers = mail.headers();
     let field = |name: &str| headers.first(name).unwrap_or_default().trim().to_ascii_lowercase();
-    let subject = field("subject");
     let submitted = field("auto-submitted");
+    let speech = Speech::of(mail);
     let answers = submitted.starts_with("auto-replied")
         || submitted.starts_with("auto-generated")
         || submitted.starts_with("auto-notified")
@@ -112,24 +49,34 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
             .iter()
             .any(|it| !field(it).is_empty())
         || matches!(field("precedence").as_str(), "auto_reply")
-        || AUTO_REPLIES.is_in(&subject);
-    if answers {
-        let text = mail.text();
-        let head = text.get(..text.floor_char_boundary(4096)).unwrap_or(text).to_lowercase();
-        let challenge = CHALLENGES.is_in(&subject) || CHALLENGES.is_in(&head);
-        return Some(if challenge { WhyNot::Challenge } else { WhyNot::AutoReply });
+        || speech.is_titled_as_answer();
+    let managed = voice::has_list_fields(headers);
+    if answers && (managed || is_of_list_office(mail)) && !to_bounces(mail) {
+        return Some(WhyNot::ListNotice);
     }
-    let listed = field("precedence") == "list"
-        || headers.iter().any(|it| {
-            it.name.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("list-"))
-                || LIST_FIELDS.iter().any(|name| it.name.eq_ignore_ascii_case(name))
-        });
+    if answers {
+        return Some(if speech.challenges() { WhyNot::Challenge } else { WhyNot::AutoReply });
+    }
+    if speech.is_titled_as_challenge() {
+        return Some(WhyNot::Challenge);
+    }
+    let precedence = field("precedence");
+    let listed = managed
+        || precedence == "list"
+        || precedence == "bulk" && is_of_list_office(mail)
+        || headers.iter().any(|it| it.name.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("list-")));
     (listed && !to_bounces(mail)).then_some(WhyNot::ListNotice)
 }
 
-/// Fields that list managers alone write (Mailman, ezmlm, Sympa), beside those of RFC 2369.
-const LIST_FIELDS: &[&str] =
-    &["x-list-administrivia", "x-mailman-version", "x-beenthere", "mailing-list", "x-sympa-to", "x-ezmlm-version"];
+/// Whether the sender is an address at which a list or its manager takes requests.
+fn is_of_list_office(mail: &Mail) -> bool {
+    const MANAGERS: &[&str] = &["sympa", "majordomo", "listserv", "mailman", "listmaster", "listproc", "lists-owner"];
+    const OFFICES: &[&str] = &["-request", "-owner", "-confirm", "-subscribe", "-unsubscribe", "-help", "-moderators"];
+    let Some((_, author)) = addresses(mail.header("from").unwrap_or_default()).into_iter().next() else { return false };
+    let local = author.local().to_ascii_lowercase();
+    let bare = local.split('+').next().unwrap_or_default();
+    local.starts_with("owner-") || MANAGERS.contains(&bare) || OFFICES.iter().any(|it| bare.ends_with(it))
+}
 
 /// The kind of a robot or list that is no daemon and tells of a bounce that another got: a digest,
 /// Mailman's "bounce action notification", a post with a pasted bounce, a ticket that repeats one.
@@ -138,17 +85,20 @@ pub(super) fn tells_of_anothers(mail: &Mail) -> Option<WhyNot> {
     // Answers have a null path too (RFC 3834 §3.3); a ticket's number or `Re:` tells them.
     let subject = mail.header("subject").unwrap_or_default();
     let answers = || subject.trim_start().starts_with('[') || without_prefix(subject).0;
-    let daemon = is_daemon_name(from) || is_named(from, DAEMONS_TOO) || is_daemon(mail) && !answers();
-    if daemon {
+    if bears_a_daemons_name(mail) {
         return None;
     }
     let robot = robot(mail)?;
+    if has_null_path(mail) && !answers() && robot != WhyNot::ListNotice {
+        return None;
+    }
     if mail.parts().first().is_some_and(|it| it.content_type() == "multipart/report") {
         return None;
     }
     let (_, author) = addresses(from).into_iter().next()?;
     let gateway = is_robots_name(author.local());
-    let service = robot == WhyNot::ListNotice && is_named(author.local(), &["notification", "noreply", "donotreply"]);
+    let service = robot == WhyNot::ListNotice
+        && (is_named(author.local(), &["notification", "noreply", "donotreply"]) || Speech::of(mail).is_of_a_member());
     (!gateway || service).then_some(robot)
 }
 
@@ -160,8 +110,9 @@ pub(super) fn is_plain_robot(mail: &Mail, robot: WhyNot) -> bool {
     match robot {
         WhyNot::ListNotice => !is_daemon_name(from),
         WhyNot::AutoReply | WhyNot::Challenge => {
-            let subject = mail.header("subject").unwrap_or_default().trim_start().to_lowercase();
-            !is_daemon_name(from) && AUTO_REPLY_SUBJECTS.iter().any(|it| subject.starts_with(it))
+            let speech = Speech::of(mail);
+            let says = speech.begins_as_answer() || speech.is_titled_as_challenge() || speech.is_of_one_who_left();
+            !is_daemon_name(from) && says
         }
         _ => false,
     }
@@ -180,13 +131,37 @@ fn to_bounces(mail: &Mail) -> bool {
 
 /// A sender that no person writes as (RFC 2142 §5, RFC 5321 §4.5.5).
 pub(super) fn is_daemon(mail: &Mail) -> bool {
+    has_null_path(mail) || bears_a_daemons_name(mail)
+}
+
+/// A null reverse-path. Gateways put it on ordinary mail too.
+pub(super) fn has_null_path(mail: &Mail) -> bool {
+    mail.header("return-path").is_some_and(|it| it.trim() == "<>")
+}
+
+/// A sender that no person writes as, by name or address alone.
+pub(super) fn bears_a_daemons_name(mail: &Mail) -> bool {
     let from = mail.header("from").unwrap_or_default();
-    let null = mail.header("return-path").is_some_and(|it| it.trim() == "<>");
-    null || is_daemon_name(from) || is_named(from, DAEMONS_TOO)
+    is_daemon_name(from) || is_named(from, DAEMONS_TOO)
 }
 
 /// Words in names of daemons, and of a few others.
-const DAEMONS_TOO: &[&str] = &["delivery", "bounce"];
+const DAEMONS_TOO: &[&str] = &[
+    "deliverysystem",
+    "deliverysubsystem",
+    "deliveryservice",
+    "deliveryagent",
+    "deliverynotif",
+    "deliveryreport",
+    "deliverystatus",
+    "deliveryfail",
+    "deliveryerror",
+    "messagedelivery",
+    "maildeliver",
+    "emaildeliver",
+    "mailerdeliver",
+    "bounce",
+];
 
 /// Names that daemons alone bear, squeezed.
 const DAEMONS: &[&str] = &[
@@ -203,7 +178,13 @@ const DAEMONS: &[&str] = &[
     "mmdf",
     "smtpgateway",
     "uucp",
-    "系统",
+    "邮件系统",
+    "邮箱系统",
+    "系统管理员",
+    "系统邮件",
+    "系统通知",
+    "系统消息",
+    "系统信息",
     "退信",
     "邮件管理员",
     "邮局",
@@ -212,6 +193,11 @@ const DAEMONS: &[&str] = &[
 /// Whether a sender bears a name that daemons alone bear.
 pub(super) fn is_daemon_name(from: &str) -> bool {
     is_named(from, DAEMONS)
+}
+
+/// Whether a sender bears the name of an office at which people sit too.
+pub(super) fn is_postmasters(from: &str) -> bool {
+    is_named(from, &["postmaster", "管理员", "邮局"]) && !is_named(from, &["mailerdaemon"])
 }
 
 fn is_named(from: &str, names: &[&str]) -> bool {
@@ -285,29 +271,50 @@ pub(super) fn is_fake(mail: &Mail) -> bool {
 pub(super) fn is_lure(mail: &Mail) -> bool {
     let from = mail.header("from").unwrap_or_default();
     let Some((name, _)) = from.split_once('<') else { return false };
-    let dressed = [
-        "mail delivery",
-        "postmaster",
-        "mailer",
-        "administrator",
-        "mail system",
-        "系统",
-        "退信",
-        "邮件管理",
-        "系統",
-        "管理员",
-        "管理中心",
-        "microsoft outlook",
-        "郵件管理",
+    let readers = mail.header("to").map(addresses).unwrap_or_default();
+    let as_ours = || readers.iter().any(|(_, it)| name.to_lowercase().contains(&it.domain().to_lowercase()));
+    (voice::is_dressed(name) || as_ours()) && has_links(mail)
+}
+
+/// Local parts that offices and services write as, beside those of programs.
+pub(super) fn is_offices_name(local: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "mail",
+        "email",
+        "mails",
+        "message",
+        "messages",
+        "messagerie",
+        "correo",
+        "correio",
+        "posta",
+        "poczta",
+        "post",
+        "poststelle",
+        "robot",
+        "bot",
+        "service",
+        "servicedesk",
+        "antispam",
+        "spam",
+        "quarantine",
+        "delivery",
+        "server",
+        "mta",
+        "mx",
+        "relay",
+        "security",
+        "protection",
     ];
-    let name = name.to_lowercase();
-    dressed.iter().any(|it| name.contains(it)) && has_links(mail)
+    let mut squeezed = local.to_lowercase();
+    squeezed.retain(char::is_alphanumeric);
+    is_robots_name(local) || NAMES.contains(&squeezed.as_str())
 }
 
 /// Whether the sender bears no name of a program's, and the reverse-path is not null.
 pub(super) fn is_of_a_person(mail: &Mail) -> bool {
     let author = addresses(mail.header("from").unwrap_or_default()).into_iter().next();
-    !is_daemon(mail) && author.is_some_and(|(_, it)| !is_robots_name(it.local()))
+    !is_daemon(mail) && author.is_some_and(|(_, it)| !is_offices_name(it.local()))
 }
 
 /// Whether the text has links to follow.

@@ -17,7 +17,10 @@ use super::{
     },
     shared::SharedPatterns,
 };
-use crate::{bounce::why_not, mail::Mailbox};
+use crate::{
+    bounce::{voice, why_not},
+    mail::Mailbox,
+};
 
 /// More lines than this are not weighed.
 const LINE_LIMIT: usize = 400;
@@ -66,7 +69,10 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
         Certainty::Bounce => true,
         Certainty::IfSomeoneFailed if nobody => it.weight > ENOUGH || it.alone && it.weight > 0,
         Certainty::IfSomeoneFailed if it.apart => it.weight > ENOUGH && (it.row_of_its_own || !person),
-        Certainty::IfSomeoneFailed => !person && it.weight > AMID_WORDS,
+        Certainty::IfSomeoneFailed => {
+            let said = || it.named && it.weight >= ENOUGH && weighing.is_answered_below(it.line);
+            !person && (it.weight > AMID_WORDS || said())
+        }
         Certainty::IfAlone => it.alone && it.weight > 0,
     };
     if certainty != Certainty::Bounce && !candidates.iter().any(sure) {
@@ -152,7 +158,7 @@ fn certainty(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>) -> Option<Cert
         Some(if letter() { Certainty::IfSomeoneFailed } else { Certainty::Bounce })
     } else if subject && sentence && !parcel() {
         Some(Certainty::IfSomeoneFailed)
-    } else if nobody && !why_not::is_auto_reply_subject(fields.subject) {
+    } else if nobody && !voice::is_title_of_answer(fields.subject) {
         // What daemons write with nobody to answer to (RFC 5321 §4.5.5), in any language.
         Some(Certainty::IfAlone)
     } else {
@@ -165,8 +171,9 @@ fn is_of_nobody(seen: &Seen, fields: Fields<'_>) -> bool {
     seen.first(Sign::Daemon).is_some() && null_path(fields) && why_not::is_daemon_name(fields.from)
 }
 
-/// The reverse-path is the author's own address, as in what people write, or the author's name is
-/// none that programs write as, or it is, but neither subject nor a null path tell of a failure.
+/// The author's name is none that programs and offices write as, or is, by the display name alone,
+/// while the reverse-path is the author's own address; or neither subject nor a null path tell of a
+/// failure.
 fn may_be_a_person(seen: &Seen, fields: Fields<'_>) -> bool {
     let daemon = seen.first(Sign::Daemon).is_some();
     if seen.first(Sign::Subject).or(seen.first(Sign::DelayedSubject)).is_none() {
@@ -177,7 +184,8 @@ fn may_be_a_person(seen: &Seen, fields: Fields<'_>) -> bool {
     };
     let path = fields.headers.first("Return-Path").map(addresses).unwrap_or_default();
     let path = path.into_iter().next().and_then(|(it, _)| Mailbox::parse(&it));
-    path.is_some_and(|it| it.same_mailbox(&author)) || !daemon && !why_not::is_robots_name(author.local())
+    let office = why_not::is_offices_name(author.local());
+    !office && (!daemon || path.is_some_and(|it| it.same_mailbox(&author)))
 }
 
 /// A null reverse-path (RFC 5321 §4.5.5), or no author at all, which is as much.
@@ -249,6 +257,11 @@ impl Weighing<'_> {
     /// Whether the line looks like a server's reply.
     fn is_reply(&self, number: usize) -> bool {
         self.ask(number, |it| &it.reply, |line| codes::looks_like_reply(&line.text))
+    }
+
+    /// Whether a server's reply stands in the next lines.
+    fn is_answered_below(&self, number: usize) -> bool {
+        (number + 1..self.lines.len()).take(REACH).any(|it| self.is_reply(it))
     }
 
     /// Whether the line's words give a reason.

@@ -1,0 +1,115 @@
+//! Whether what reads like a bounce is one, where a guess is all there is and nothing came back.
+
+use super::{
+    Provenance,
+    text::{self, TextReading, TextRecipient},
+    voice::{self, Speech},
+    why_not,
+};
+use crate::mail::{Mail, header::addresses};
+
+/// A guess about a message of somebody who bears no daemon's name: people, shops and monitors write
+/// of failures too, and a gateway may have taken their reverse-path away. A bounce speaks of mail
+/// and to its author, or its subject says what it is; and it does not speak for itself. Postmasters
+/// write letters as well, of which neither subject nor words say that a message failed.
+pub(super) fn is_doubtful(mail: &Mail, reading: &TextReading) -> bool {
+    let from = mail.header("from").unwrap_or_default();
+    if reading.provenance != Provenance::Guess || from.trim().is_empty() {
+        return false;
+    }
+    if why_not::is_daemon_name(from) {
+        return why_not::is_postmasters(from) && is_letter(mail);
+    }
+    let speech = Speech::of(mail);
+    let to_author = speech.is_to_the_author();
+    if !speech.is_of_mail() && reading.recipients.iter().all(is_quiet) {
+        return true;
+    }
+    if !to_author && speech.is_of_other_things() {
+        return true;
+    }
+    if why_not::bears_a_daemons_name(mail) {
+        return false;
+    }
+    let titled = is_titled(mail.header("subject").unwrap_or_default());
+    let robot = || reading.recipients.iter().all(is_quiet) && why_not::robot(mail).is_some();
+    speech.is_ones_own() || !to_author && (!titled || robot())
+}
+
+/// What a postmaster writes to a colleague, or his programs to him.
+fn is_letter(mail: &Mail) -> bool {
+    let speech = Speech::of(mail);
+    if text::is_bounce_subject(mail.header("subject").unwrap_or_default()) {
+        return !speech.is_to_the_author() && (speech.is_of_other_things() || speech.is_tagged());
+    }
+    speech.is_ones_own() || !text::tells_failure(mail.text())
+}
+
+/// Whether a list, a tracker or a monitor tells of what another got.
+pub(super) fn is_service(mail: &Mail, reading: &TextReading) -> bool {
+    if why_not::bears_a_daemons_name(mail) {
+        return false;
+    }
+    let speech = Speech::of(mail);
+    let titled = || is_titled(mail.header("subject").unwrap_or_default());
+    let quiet = || reading.recipients.iter().all(is_quiet) || why_not::robot(mail).is_some();
+    let of_others = || !speech.is_to_the_author() || !titled() || quiet();
+    voice::has_service_fields(mail.headers()) || speech.is_tagged() && of_others()
+}
+
+/// Whether a subject is a bounce's, for more than that it speaks of bounces.
+fn is_titled(subject: &str) -> bool {
+    const OWN: &[&str] = &["退信", "系统退信", "邮件退信", "来自", "【退信", "[退信"];
+    let others = subject.to_lowercase().replace("bounce", "");
+    let own = OWN.iter().any(|it| subject.trim_start().starts_with(it));
+    text::is_bounce_subject(&if own { others } else { others.replace("退信", "") })
+}
+
+/// A link that the reader shall follow, and no word of any server; or one beside words that blame
+/// the reader's own mailbox.
+pub(super) fn is_bait(mail: &Mail, reading: &TextReading) -> bool {
+    if !why_not::has_links(mail) {
+        return false;
+    }
+    let speech = Speech::of(mail);
+    let from = mail.header("from").unwrap_or_default();
+    let stranger = || !why_not::is_daemon_name(from.rsplit('<').next().unwrap_or_default());
+    let lures = speech.lures();
+    let guessed = reading.provenance == Provenance::Guess;
+    let asks = lures || guessed && (stranger() && speech.asks_to_click() || !speech.is_to_the_author());
+    let itself = || {
+        (asks || !why_not::bears_a_daemons_name(mail))
+            && why_not::names_only_its_reader(mail, reading.recipients.iter().map(|it| &it.address))
+    };
+    asks && reading.recipients.iter().all(is_quiet) || !reading.recipients.is_empty() && itself()
+}
+
+/// Whether the daemon's name is that of its address as well, and of the reverse-path, a server says
+/// why somebody else failed, and the link is for help.
+pub(super) fn is_consistent(mail: &Mail, reading: &TextReading) -> bool {
+    let first = |field: &str| addresses(mail.header(field).unwrap_or_default()).into_iter().next().map(|(_, it)| it);
+    let (Some(author), Some(path)) = (first("from"), first("return-path")) else { return false };
+    author.same_mailbox(&path)
+        && why_not::is_daemon_name(author.local())
+        && !reading.recipients.is_empty()
+        && !reading.recipients.iter().any(is_quiet)
+        && !why_not::names_only_its_reader(mail, reading.recipients.iter().map(|it| &it.address))
+        && !Speech::of(mail).lures()
+}
+
+/// Whether a file comes along that is neither text nor a message: no daemon sends one by itself.
+pub(super) fn carries_a_file(mail: &Mail) -> bool {
+    mail.parts().iter().any(|it| {
+        let kind = it.content_type();
+        let page = kind == "text/html" && it.is_attachment();
+        page || it.children().is_empty()
+            && !["text/", "message/", "image/", "multipart/"].iter().any(|begins| kind.starts_with(begins))
+    })
+}
+
+fn is_quiet(it: &TextRecipient) -> bool {
+    it.reply_code.is_none() && it.status.is_none()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! Who speaks in a message, and of what: `catalogue/voices.toml`.
+
+use std::{cell::OnceCell, sync::LazyLock};
+
+use serde::Deserialize;
+
+use super::text;
+use crate::{
+    catalogue,
+    literals::Finder,
+    mail::{Mail, header::Headers},
+};
+
+/// Octets of a text that are looked at: who speaks says so at once.
+const HEAD: usize = 4096;
+/// Of these many lines somebody who speaks for himself shows it in the first.
+const FIRST_LINES: usize = 4;
+/// Octets of those.
+const FIRST: usize = 400;
+
+/// The file, read strictly.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    mail: Vec<String>,
+    other: Vec<String>,
+    author: Vec<String>,
+    oneself: Vec<String>,
+    lure: Vec<String>,
+    click: Vec<String>,
+    dressed: Vec<String>,
+    auto_reply: Vec<String>,
+    left: Vec<String>,
+    challenge: Vec<String>,
+    challenge_subject: Vec<String>,
+    member: Vec<String>,
+    service: Vec<String>,
+    list_field: Vec<String>,
+    service_field: Vec<String>,
+}
+
+/// A list of words that is looked for.
+struct Words {
+    finder: Finder,
+    /// Compounds begin with them.
+    open: bool,
+}
+
+impl Words {
+    fn new(words: &[String]) -> Self {
+        Self { finder: Finder::of(&words.iter().map(String::as_str).collect::<Vec<_>>()), open: false }
+    }
+
+    fn open(words: &[String]) -> Self {
+        Self { open: true, ..Self::new(words) }
+    }
+
+    /// Whether one of them stands in a text in lower case. What begins or ends with a letter of the
+    /// Latin script is a word of its own there: `your message` is not in `your messages`.
+    fn are_in(&self, text: &str) -> bool {
+        let latin = |it: Option<char>| it.is_some_and(|it| it.is_alphabetic() && it < '\u{250}');
+        let mut found = false;
+        self.finder.each(text.as_bytes(), |_, at| {
+            let around = (text.get(..at.start), text.get(at.clone()), text.get(at.end..));
+            let (Some(before), Some(word), Some(after)) = around else { return };
+            let goes_on = !self.open && latin(word.chars().next_back()) && latin(after.chars().next());
+            let began = latin(word.chars().next()) && latin(before.chars().next_back());
+            found |= !goes_on && !began;
+        });
+        found
+    }
+}
+
+/// The lists as they are looked for.
+struct Voices {
+    mail: Words,
+    other: Words,
+    author: Words,
+    oneself: Words,
+    lure: Words,
+    click: Words,
+    auto_reply: Words,
+    left: Words,
+    challenge: Words,
+    challenge_subject: Words,
+    member: Words,
+    service: Words,
+    written: Written,
+}
+
+static VOICES: LazyLock<Voices> = LazyLock::new(|| {
+    let written: Written = catalogue::table("voices.toml").unwrap_or_default();
+    Voices {
+        mail: Words::new(&written.mail),
+        other: Words::new(&written.other),
+        author: Words::new(&written.author),
+        oneself: Words::new(&written.oneself),
+        lure: Words::new(&written.lure),
+        click: Words::new(&written.click),
+        auto_reply: Words::open(&written.auto_reply),
+        left: Words::new(&written.left),
+        challenge: Words::new(&written.challenge),
+        challenge_subject: Words::new(&written.challenge_subject),
+        member: Words::new(&written.member),
+        service: Words::new(&written.service),
+        written,
+    }
+});
+
+/// Whether a subject is that of an automatic answer.
+pub(super) fn is_title_of_answer(subject: &str) -> bool {
+    VOICES.auto_reply.are_in(&folded(head(subject, HEAD)))
+}
+
+/// Subject and the first words, in lower case, blanks folded to one; the words only when asked for.
+pub(super) struct Speech<'m> {
+    title: &'m str,
+    subject: String,
+    source: &'m str,
+    text: OnceCell<String>,
+}
+
+impl<'m> Speech<'m> {
+    pub(super) fn of(mail: &'m Mail) -> Self {
+        Self::new(mail.header("subject").unwrap_or_default(), mail.text())
+    }
+
+    fn new(title: &'m str, source: &'m str) -> Self {
+        Self { title, subject: folded(head(title, HEAD)), source, text: OnceCell::new() }
+    }
+
+    fn text(&self) -> &str {
+        self.text.get_or_init(|| folded(head(self.source, HEAD)))
+    }
+
+    fn says(&self, words: &Words) -> bool {
+        words.are_in(&self.subject) || words.are_in(self.text())
+    }
+
+    /// Mail is spoken of.
+    pub(super) fn is_of_mail(&self) -> bool {
+        self.says(&VOICES.mail)
+    }
+
+    /// Something is spoken of that fails to arrive and is no mail.
+    pub(super) fn is_of_other_things(&self) -> bool {
+        self.says(&VOICES.other)
+    }
+
+    /// The author of one message is spoken to.
+    pub(super) fn is_to_the_author(&self) -> bool {
+        self.says(&VOICES.author)
+    }
+
+    /// Somebody tells what happened to him, or asks.
+    pub(super) fn is_ones_own(&self) -> bool {
+        let lines = self.source.lines().map(str::trim).filter(|it| !it.is_empty());
+        let first = lines.take(FIRST_LINES).map(|it| head(it, FIRST)).collect::<Vec<_>>().join(" ");
+        VOICES.oneself.are_in(&folded(head(&first, FIRST)))
+    }
+
+    /// The reader shall follow a link.
+    pub(super) fn lures(&self) -> bool {
+        self.says(&VOICES.lure)
+    }
+
+    /// The same, in words that help pages use too.
+    pub(super) fn asks_to_click(&self) -> bool {
+        self.says(&VOICES.click)
+    }
+
+    /// Somebody left, or nobody reads here.
+    pub(super) fn is_of_one_who_left(&self) -> bool {
+        self.says(&VOICES.left)
+    }
+
+    /// The subject is that of an automatic answer.
+    pub(super) fn is_titled_as_answer(&self) -> bool {
+        VOICES.auto_reply.are_in(&self.subject)
+    }
+
+    /// The subject begins as that of an automatic answer.
+    pub(super) fn begins_as_answer(&self) -> bool {
+        VOICES.written.auto_reply.iter().any(|it| self.subject.starts_with(it.as_str()))
+    }
+
+    /// A person shall show that he is one.
+    pub(super) fn challenges(&self) -> bool {
+        self.says(&VOICES.challenge)
+    }
+
+    /// The subject says so, and it is the reader's message that waits.
+    pub(super) fn is_titled_as_challenge(&self) -> bool {
+        VOICES.challenge_subject.are_in(&self.subject) && VOICES.author.are_in(self.text())
+    }
+
+    /// A list tells of one of its members.
+    pub(super) fn is_of_a_member(&self) -> bool {
+        self.says(&VOICES.member)
+    }
+
+    /// The subject bears a list's or tracker's tag or number, or speaks of their affairs; not in what
+    /// a bounce's subject repeats of the original's.
+    pub(super) fn is_tagged(&self) -> bool {
+        let title = head(self.title, HEAD).trim();
+        let begins = title.split([':', '：']).next().unwrap_or_default();
+        let tag = title.starts_with(['[', '【']);
+        let title = if text::is_bounce_subject(begins) && !tag { begins } else { title };
+        let numbered = || title.split('#').skip(1).any(|it| it.starts_with(|c: char| c.is_ascii_digit()));
+        tag || numbered() || title.split_whitespace().any(is_number) || VOICES.service.are_in(&title.to_lowercase())
+    }
+}
+
+/// Whether a word is a tracker's number: `INC0012345`, `HD-12`.
+fn is_number(word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+    let digits = word.trim_start_matches(|c: char| c.is_ascii_uppercase());
+    let letters = word.len() - digits.len();
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    letters > 1 && digits.len() > 1 && digits.bytes().all(|it| it.is_ascii_digit())
+}
+
+/// Whether a sender's name is one that those who forge bounces bear.
+pub(super) fn is_dressed(name: &str) -> bool {
+    let name = name.to_lowercase();
+    VOICES.written.dressed.iter().any(|it| name.contains(it.as_str()))
+}
+
+/// Whether a list wrote the fields.
+pub(super) fn has_list_fields(headers: &Headers) -> bool {
+    headers.iter().any(|it| VOICES.written.list_field.iter().any(|name| it.name.eq_ignore_ascii_case(name)))
+}
+
+/// Whether a tracker, a scheduler or a monitor wrote the fields.
+pub(super) fn has_service_fields(headers: &Headers) -> bool {
+    headers.iter().any(|field| {
+        VOICES
+            .written
+            .service_field
+            .iter()
+            .any(|begins| field.name.get(..begins.len()).is_some_and(|it| it.eq_ignore_ascii_case(begins)))
+    })
+}
+
+fn head(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+}
+
+fn folded(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !folded.is_empty() {
+            folded.push(' ');
+        }
+        folded.push_str(word);
+    }
+    folded.to_lowercase().replace('’', "'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_what_is_read() {
+        let written: Written = catalogue::written("voices.toml");
+        assert!(!written.mail.is_empty());
+    }
+
+    #[test]
+    fn one_message_is_told_from_several() {
+        assert!(Speech::new("", "Your message\nto joe could not be delivered").is_to_the_author());
+        assert!(!Speech::new("", "Two of your messages bounced").is_to_the_author());
+        assert!(Speech::new("关于退信", "您发送的邮件被退回").is_to_the_author());
+    }
+}
