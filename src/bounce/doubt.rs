@@ -32,8 +32,23 @@ pub(super) fn is_doubtful(mail: &Mail, reading: &TextReading) -> bool {
         return false;
     }
     let titled = is_titled(mail.header("subject").unwrap_or_default());
-    let robot = || reading.recipients.iter().all(is_quiet) && why_not::robot(mail).is_some();
-    speech.is_ones_own() || !to_author && (!titled || robot())
+    let quiet = reading.recipients.iter().all(is_quiet);
+    let robot = || quiet && why_not::robot(mail).is_some();
+    let amid = || !reading.recipients.iter().any(|it| stands_apart(mail.text(), &it.address.to_string()));
+    speech.is_ones_own() || if to_author { quiet && !titled } else { !titled || robot() || amid() }
+}
+
+/// Whether an address begins a line, or a label stands before it, as in reports. In letters it stands
+/// amid the words of a sentence.
+fn stands_apart(text: &str, address: &str) -> bool {
+    let label = |before: &str| {
+        let word = before.is_ascii() && !before.contains(' ');
+        word || before.ends_with([':', '：', '|', '=']) || voice::ends_in_label(before)
+    };
+    text.lines().take(400).any(|line| {
+        let before = line.split_once(address).map(|(before, _)| before);
+        before.is_some_and(|it| label(it.trim().trim_end_matches(['<', '"', '\'', '(', '[', ' ', '\u{3000}'])))
+    })
 }
 
 /// What a postmaster writes to a colleague, or his programs to him.
@@ -63,6 +78,11 @@ fn is_titled(subject: &str) -> bool {
     let others = subject.to_lowercase().replace("bounce", "");
     let own = OWN.iter().any(|it| subject.trim_start().starts_with(it));
     text::is_bounce_subject(&if own { others } else { others.replace("退信", "") })
+}
+
+/// A link, and words that lure to it.
+pub(super) fn lures(mail: &Mail) -> bool {
+    why_not::has_links(mail) && Speech::of(mail).lures()
 }
 
 /// A link that the reader shall follow, and no word of any server; or one beside words that blame

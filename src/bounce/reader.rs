@@ -102,7 +102,7 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     }
     let robot = why_not::robot(mail);
     let titled = text::is_bounce_subject(mail.header("subject").unwrap_or_default());
-    let lure = titled && why_not::is_lure(mail);
+    let lure = titled && (why_not::is_lure(mail) || doubt::lures(mail));
     let otherwise = robot.unwrap_or(if lure { WhyNot::FakeBounce } else { WhyNot::OrdinaryMail });
     let Some(reading) = reading else { return no(otherwise) };
     let guessed = reading.provenance == Provenance::Guess;

@@ -35,6 +35,7 @@ struct Written {
     challenge_subject: Vec<String>,
     member: Vec<String>,
     service: Vec<String>,
+    label: Vec<String>,
     list_field: Vec<String>,
     service_field: Vec<String>,
 }
@@ -147,9 +148,12 @@ impl<'m> Speech<'m> {
         self.says(&VOICES.other)
     }
 
-    /// The author of one message is spoken to.
+    /// The author of one message is spoken to; of his address services speak as well.
     pub(super) fn is_to_the_author(&self) -> bool {
-        self.says(&VOICES.author)
+        const ADDRESS: &[&str] = &["your email address", "your e-mail address", "your mail address"];
+        let said =
+            |text: &str| VOICES.author.are_in(&ADDRESS.iter().fold(text.to_owned(), |it, cut| it.replace(cut, "")));
+        said(&self.subject) || said(self.text())
     }
 
     /// Somebody tells what happened to him, or asks.
@@ -226,6 +230,12 @@ pub(super) fn is_dressed(name: &str) -> bool {
     VOICES.written.dressed.iter().any(|it| name.contains(it.as_str()))
 }
 
+/// Whether what stands before an address ends in a word that calls it a recipient.
+pub(super) fn ends_in_label(before: &str) -> bool {
+    let close: String = before.to_lowercase().split_whitespace().collect();
+    VOICES.written.label.iter().any(|it| close.ends_with(it.as_str()))
+}
+
 /// Whether a list wrote the fields.
 pub(super) fn has_list_fields(headers: &Headers) -> bool {
     headers.iter().any(|it| VOICES.written.list_field.iter().any(|name| it.name.eq_ignore_ascii_case(name)))
@@ -254,7 +264,8 @@ fn folded(text: &str) -> String {
         }
         folded.push_str(word);
     }
-    folded.to_lowercase().replace('’', "'")
+    // Of the Turkish capital with a dot the small letter keeps one to spare.
+    folded.to_lowercase().replace('’', "'").replace('\u{307}', "")
 }
 
 #[cfg(test)]

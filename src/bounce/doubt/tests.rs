@@ -73,6 +73,17 @@ fn people_and_programs_tell_of_bounces() {
 }
 
 #[test]
+fn of_others_a_report_tells_in_rows_and_a_service_in_sentences() {
+    let fields = "From: Shop <shop@x.example>\nSubject: Delivery failure: order confirmation";
+    assert_eq!(
+        why_not(fields, "The mail could not be delivered to joe@y.example. Its code: 550 5.1.1"),
+        WhyNot::OrdinaryMail
+    );
+    let text = "The mail could not be delivered.\n\nRecipient: joe@y.example\nCode: 550 5.1.1";
+    assert_eq!(failed(fields, text), ["joe@y.example"]);
+}
+
+#[test]
 fn a_forward_is_a_persons_though_its_path_is_null() {
     let fields = "From: Li <li@corp.example.cn>\nSubject: Fwd: failure notice";
     let text = "see below\n\n---------- Forwarded message ---------\nFrom: <MAILER-DAEMON@qm.example>\n\

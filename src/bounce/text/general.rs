@@ -13,7 +13,8 @@ use super::{
     marks::{Fields, Seen, Sign},
     patterns::addresses,
     rows::{
-        Shape, besides, follows_words, introduced, is_bullet, is_label, is_office, labelled, row_words, says_nothing,
+        Shape, besides, follows_words, introduced, is_bullet, is_followed, is_label, is_office, labelled, row_words,
+        says_nothing,
     },
     shared::SharedPatterns,
 };
@@ -286,8 +287,9 @@ impl Weighing<'_> {
                 let address = address.trim_matches(['\'', '`', '*', '|', '.']).to_owned();
                 let before = line.text.get(..at).unwrap_or_default();
                 let heads = line.text.starts_with(&format!("<{address}>:"));
-                let named = introduced(before) && self.seen.lines(Sign::Sentence).any(|it| it == number);
                 let after = line.text.get(at + address.len()..).unwrap_or_default();
+                let introduced = introduced(before) || is_followed(after);
+                let named = introduced && self.seen.lines(Sign::Sentence).any(|it| it == number);
                 let apart = says_nothing(&besides(after, &address));
                 let alone = squeeze(before).is_empty() && squeeze(after).is_empty();
                 let bracketed = after.trim_start_matches(['>', ' ']).starts_with('(') && self.gives_reason(number);
@@ -328,7 +330,8 @@ impl Weighing<'_> {
         weight += if below.any(|it| self.gives_reason(it)) { 2 } else { 0 };
         weight += if says_nothing(&rest) { 2 } else { 0 };
         weight += if near_sentence { 3 } else { 0 };
-        weight += if labelled(&rest) || introduced(before) { 2 } else { 0 };
+        let after = line.text.split_once(address).map_or("", |(_, after)| after);
+        weight += if labelled(&rest) || introduced(before) || is_followed(after) { 2 } else { 0 };
         weight
     }
 

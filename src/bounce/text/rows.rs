@@ -118,6 +118,14 @@ pub(super) fn introduced(before: &str) -> bool {
     words.iter().any(|it| before.ends_with(it))
 }
 
+/// The same in languages that put it behind.
+pub(super) fn is_followed(after: &str) -> bool {
+    let after = after.trim_start_matches(['>', '"', '\'', ']', ' ']);
+    ["へ", "に", "宛", "あて", "로 ", "으로", "에게", "adresine", " vastaanottajalle"]
+        .iter()
+        .any(|it| after.starts_with(it))
+}
+
 /// Whether the address is an office of the mail system, not a person's.
 pub(super) fn is_office(address: &str) -> bool {
     let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
