@@ -8,6 +8,9 @@ use super::{
 };
 use crate::mail::{Mail, header::addresses};
 
+/// Octets of a text in which rows are looked for.
+const READ: usize = 32 * 1024;
+
 /// A guess about a message of somebody who bears no daemon's name: people, shops and monitors write
 /// of failures too, and a gateway may have taken their reverse-path away. A bounce speaks of mail
 /// and to its author, or its subject says what it is; and it does not speak for itself. Postmasters
@@ -43,9 +46,11 @@ pub(super) fn is_doubtful(mail: &Mail, reading: &TextReading) -> bool {
 fn stands_apart(text: &str, address: &str) -> bool {
     let label = |before: &str| {
         let word = before.is_ascii() && !before.contains(' ');
-        word || before.ends_with([':', '：', '|', '=']) || voice::ends_in_label(before)
+        let row = word || before.ends_with([':', '：', '|', '=']) || voice::ends_in_label(before);
+        row && !voice::ends_in_contact(before)
     };
-    text.lines().take(400).any(|line| {
+    let text = text.get(..text.floor_char_boundary(READ)).unwrap_or(text);
+    text.lines().any(|line| {
         let before = line.split_once(address).map(|(before, _)| before);
         before.is_some_and(|it| label(it.trim().trim_end_matches(['<', '"', '\'', '(', '[', ' ', '\u{3000}'])))
     })
@@ -55,7 +60,8 @@ fn stands_apart(text: &str, address: &str) -> bool {
 fn is_letter(mail: &Mail) -> bool {
     let speech = Speech::of(mail);
     if text::is_bounce_subject(mail.header("subject").unwrap_or_default()) {
-        return !speech.is_to_the_author() && (speech.is_of_other_things() || speech.is_tagged());
+        return !speech.is_to_the_author()
+            && (speech.is_of_other_things() || speech.is_tagged() || speech.is_of_service());
     }
     speech.is_ones_own() || !text::tells_failure(mail.text())
 }
@@ -68,8 +74,10 @@ pub(super) fn is_service(mail: &Mail, reading: &TextReading) -> bool {
     let speech = Speech::of(mail);
     let titled = || is_titled(mail.header("subject").unwrap_or_default());
     let quiet = || reading.recipients.iter().all(is_quiet) || why_not::robot(mail).is_some();
-    let of_others = || !speech.is_to_the_author() || !titled() || quiet();
-    voice::has_service_fields(mail.headers()) || speech.is_tagged() && of_others()
+    let of_others = || !speech.is_to_the_author() || quiet();
+    voice::has_service_fields(mail.headers())
+        || speech.is_of_service() && of_others()
+        || speech.is_tagged() && (of_others() || !titled())
 }
 
 /// Whether a subject is a bounce's, for more than that it speaks of bounces.

@@ -57,7 +57,8 @@ pub(super) fn hands_on(mail: &Mail) -> Option<Mailbox> {
         let marked = |it: &&str| it.trim_start().starts_with(['>', '|']);
         text.lines().take(2000).filter(marked).nth(1).is_some() || announces(text)
     };
-    let hands_on = answers || speech.is_tagged() || quotes() || !text::is_bounce_subject(bare);
+    let hands_on =
+        answers || speech.is_tagged() || speech.is_of_service() || quotes() || !text::is_bounce_subject(bare);
     hands_on.then_some(person)
 }
 

@@ -36,6 +36,7 @@ struct Written {
     member: Vec<String>,
     service: Vec<String>,
     label: Vec<String>,
+    contact: Vec<String>,
     list_field: Vec<String>,
     service_field: Vec<String>,
 }
@@ -203,15 +204,23 @@ impl<'m> Speech<'m> {
         self.says(&VOICES.member)
     }
 
-    /// The subject bears a list's or tracker's tag or number, or speaks of their affairs; not in what
-    /// a bounce's subject repeats of the original's.
-    pub(super) fn is_tagged(&self) -> bool {
+    /// The subject without what a bounce's subject repeats of the original's.
+    fn own_title(&self) -> &str {
         let title = head(self.title, HEAD).trim();
         let begins = title.split([':', '：']).next().unwrap_or_default();
-        let tag = title.starts_with(['[', '【']);
-        let title = if text::is_bounce_subject(begins) && !tag { begins } else { title };
+        if text::is_bounce_subject(begins) && !title.starts_with(['[', '【']) { begins } else { title }
+    }
+
+    /// The subject bears a list's or tracker's tag or number.
+    pub(super) fn is_tagged(&self) -> bool {
+        let title = self.own_title();
         let numbered = || title.split('#').skip(1).any(|it| it.starts_with(|c: char| c.is_ascii_digit()));
-        tag || numbered() || title.split_whitespace().any(is_number) || VOICES.service.are_in(&title.to_lowercase())
+        title.starts_with(['[', '【']) || numbered() || title.split_whitespace().any(is_number)
+    }
+
+    /// The subject speaks of the affairs of trackers, schedulers and monitors.
+    pub(super) fn is_of_service(&self) -> bool {
+        VOICES.service.are_in(&self.own_title().to_lowercase())
     }
 }
 
@@ -232,8 +241,17 @@ pub(super) fn is_dressed(name: &str) -> bool {
 
 /// Whether what stands before an address ends in a word that calls it a recipient.
 pub(super) fn ends_in_label(before: &str) -> bool {
+    ends_in(&VOICES.written.label, before)
+}
+
+/// Whether it ends in a word that calls it that of somebody to ask.
+pub(super) fn ends_in_contact(before: &str) -> bool {
+    ends_in(&VOICES.written.contact, before)
+}
+
+fn ends_in(words: &[String], before: &str) -> bool {
     let close: String = before.to_lowercase().split_whitespace().collect();
-    VOICES.written.label.iter().any(|it| close.ends_with(it.as_str()))
+    words.iter().any(|it| close.ends_with(it.as_str()))
 }
 
 /// Whether a list wrote the fields.

@@ -76,7 +76,7 @@ fn people_and_programs_tell_of_bounces() {
 fn of_others_a_report_tells_in_rows_and_a_service_in_sentences() {
     let fields = "From: Shop <shop@x.example>\nSubject: Delivery failure: order confirmation";
     assert_eq!(
-        why_not(fields, "The mail could not be delivered to joe@y.example. Its code: 550 5.1.1"),
+        why_not(fields, "The mail about the order could not be delivered to joe@y.example: 550 5.1.1"),
         WhyNot::OrdinaryMail
     );
     let text = "The mail could not be delivered.\n\nRecipient: joe@y.example\nCode: 550 5.1.1";

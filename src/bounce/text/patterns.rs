@@ -103,9 +103,22 @@ pub(super) fn addresses(text: &str) -> Vec<(String, usize)> {
     if !text.contains('@') {
         return Vec::new();
     }
-    let found = ADDRESS.iter().flat_map(|it| it.find_all(text)).map(|it| (it.whole().into_owned(), it.start));
+    let found = ADDRESS.iter().flat_map(|it| it.find_all(text)).map(|it| {
+        let (whole, start) = (it.whole().into_owned(), it.start);
+        let words = glued_words(&whole);
+        (whole.get(words..).map(str::to_owned).unwrap_or(whole), start + words)
+    });
     // `//host/path?user=a@b` is a piece of a link.
     found.filter(|(it, _)| !it.starts_with("//")).collect()
+}
+
+/// Octets of Chinese words glued to the front of a local part, which end in what points to it.
+fn glued_words(address: &str) -> usize {
+    let local = address.split('@').next().unwrap_or_default();
+    let words = local.find(|c: char| c.is_ascii()).unwrap_or(0);
+    let (words, name) = local.split_at(words);
+    let points = words.ends_with(['给', '給', '到', '至', '往', '向', '为', '是', '由', '对', '和', '址', '人']);
+    if points && name.is_ascii() && !name.is_empty() { words.len() } else { 0 }
 }
 
 fn expand(pattern: &str) -> Cow<'_, str> {
@@ -127,6 +140,8 @@ mod tests {
             ("收件人：<Wang.Li+x=1@Example.ORG>，", "Wang.Li+x=1@Example.ORG"),
             ("\"a b\"@example.org.", "\"a b\"@example.org"),
             ("用户@例子.中国 不存在", "用户@例子.中国"),
+            ("您发给wang@example.org的邮件", "wang@example.org"),
+            ("张wang@example.org", "张wang@example.org"),
             ("“wang@[192.0.2.1]”", "wang@[192.0.2.1]"),
         ] {
             let found: Vec<String> =

@@ -114,7 +114,30 @@ pub(super) fn labelled(rest: &str) -> bool {
 /// Whether the address, with this before it, follows a colon, a comma or a preposition.
 pub(super) fn introduced(before: &str) -> bool {
     let before = before.trim_end_matches(['<', '"', '\'', '[', ' ']).to_lowercase();
-    let words = [":", ",", "，", "、", " to", " for", "到", "给", "至", "往", "給", " an", " à", " para", " a"];
+    let words = [
+        ":",
+        ",",
+        "，",
+        "、",
+        " to",
+        " for",
+        "到",
+        "给",
+        "至",
+        "往",
+        "給",
+        " an",
+        " à",
+        " para",
+        " a",
+        " ke",
+        " đến",
+        " til",
+        " till",
+        " προς",
+        " aan",
+        " için",
+    ];
     words.iter().any(|it| before.ends_with(it))
 }
 
