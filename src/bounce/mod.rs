@@ -55,7 +55,7 @@ pub enum WhyNot {
     AutoReply,
     /// A read receipt (RFC 8098).
     DispositionNotification,
-    /// A spam complaint or authentication report (RFC 5965, RFC 6591).
+    /// A spam complaint or authentication report (RFC 5965, RFC 6591), or an aggregate (RFC 7489, RFC 8460).
     FeedbackReport,
     /// A mailing list's notice to a member or an owner.
     ListNotice,

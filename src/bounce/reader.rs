@@ -103,7 +103,7 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     let robot = why_not::robot(mail);
     let titled = text::is_bounce_subject(mail.header("subject").unwrap_or_default());
     let lure = titled && (why_not::is_lure(mail) || doubt::lures(mail));
-    let otherwise = robot.unwrap_or(if lure { WhyNot::FakeBounce } else { WhyNot::OrdinaryMail });
+    let otherwise = robot.unwrap_or_else(|| if lure { WhyNot::FakeBounce } else { why_not::by_its_words(mail) });
     let Some(reading) = reading else { return no(otherwise) };
     let guessed = reading.provenance == Provenance::Guess;
     let returned = reading.original_at.is_some() || original::part(mail).is_some();

@@ -30,6 +30,8 @@ struct Written {
     click: Vec<String>,
     dressed: Vec<String>,
     auto_reply: Vec<String>,
+    auto_reply_text: Vec<String>,
+    receipt: Vec<String>,
     left: Vec<String>,
     challenge: Vec<String>,
     challenge_subject: Vec<String>,
@@ -82,6 +84,7 @@ struct Voices {
     lure: Words,
     click: Words,
     auto_reply: Words,
+    auto_reply_text: Words,
     left: Words,
     challenge: Words,
     challenge_subject: Words,
@@ -100,6 +103,7 @@ static VOICES: LazyLock<Voices> = LazyLock::new(|| {
         lure: Words::new(&written.lure),
         click: Words::new(&written.click),
         auto_reply: Words::open(&written.auto_reply),
+        auto_reply_text: Words::new(&written.auto_reply_text),
         left: Words::new(&written.left),
         challenge: Words::new(&written.challenge),
         challenge_subject: Words::new(&written.challenge_subject),
@@ -187,6 +191,16 @@ impl<'m> Speech<'m> {
     /// The subject begins as that of an automatic answer.
     pub(super) fn begins_as_answer(&self) -> bool {
         VOICES.written.auto_reply.iter().any(|it| self.subject.starts_with(it.as_str()))
+    }
+
+    /// The text says that it is an automatic answer.
+    pub(super) fn calls_itself_an_answer(&self) -> bool {
+        VOICES.auto_reply_text.are_in(self.text())
+    }
+
+    /// The subject begins as a receipt's, and the author of the message that was read is spoken to.
+    pub(super) fn is_titled_as_receipt(&self) -> bool {
+        VOICES.written.receipt.iter().any(|it| self.subject.starts_with(it.as_str())) && self.is_to_the_author()
     }
 
     /// A person shall show that he is one.

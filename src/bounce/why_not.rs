@@ -8,18 +8,27 @@ use crate::mail::{Mail, Mailbox, ReferenceId, header::addresses, mark};
 
 /// Machine-readable reports that are not about delivery.
 pub(super) fn other_report(mail: &Mail) -> Option<WhyNot> {
-    mail.parts().iter().find_map(|part| match part.content_type() {
-        "message/feedback-report" => Some(WhyNot::FeedbackReport),
+    let by_part = mail.parts().iter().find_map(|part| match part.content_type() {
+        "message/feedback-report" | "application/tlsrpt+gzip" | "application/tlsrpt+json" => {
+            Some(WhyNot::FeedbackReport)
+        }
         "message/disposition-notification" | "message/global-disposition-notification" => {
             Some(WhyNot::DispositionNotification)
         }
         "multipart/report" => match part.parameter("report-type").unwrap_or_default().to_ascii_lowercase().as_str() {
-            "feedback-report" => Some(WhyNot::FeedbackReport),
+            "feedback-report" | "tlsrpt" => Some(WhyNot::FeedbackReport),
             "disposition-notification" => Some(WhyNot::DispositionNotification),
             _ => None,
         },
         _ => None,
-    })
+    });
+    by_part.or_else(|| is_aggregate(mail).then_some(WhyNot::FeedbackReport))
+}
+
+/// A domain's aggregate report, which has no type but its subject (RFC 7489 §7.2.1.1, RFC 8460 §5.3).
+fn is_aggregate(mail: &Mail) -> bool {
+    let subject = mail.header("subject").unwrap_or_default().to_ascii_lowercase();
+    subject.contains("report domain:") && subject.contains("submitter:")
 }
 
 /// Our mark anywhere in the message itself; the returned original is asked elsewhere (`design.md` §3).
@@ -66,6 +75,18 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
         || precedence == "bulk" && is_of_list_office(mail)
         || headers.iter().any(|it| it.name.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("list-")));
     (listed && !to_bounces(mail)).then_some(WhyNot::ListNotice)
+}
+
+/// What a message without any other sign calls itself.
+pub(super) fn by_its_words(mail: &Mail) -> WhyNot {
+    let speech = Speech::of(mail);
+    if speech.is_titled_as_receipt() {
+        WhyNot::DispositionNotification
+    } else if speech.calls_itself_an_answer() {
+        WhyNot::AutoReply
+    } else {
+        WhyNot::OrdinaryMail
+    }
 }
 
 /// Whether the sender is an address at which a list or its manager takes requests.

@@ -128,6 +128,17 @@ fn answers_and_challenges_are_told_in_many_languages() {
 }
 
 #[test]
+fn receipts_and_answers_are_told_by_their_words_and_aggregates_by_their_subject() {
+    let receipt = "From: 张三 <zhang@x.example>\nSubject: 已读：报价单";
+    assert_eq!(why_not(receipt, "您的邮件已被收件人阅读。"), WhyNot::DispositionNotification);
+    let answer = "From: 刘洋 <liu@x.example>\nSubject: Re: 询价单";
+    assert_eq!(why_not(answer, "来信已收到。这是自动回复，请勿回复。"), WhyNot::AutoReply);
+    let aggregate =
+        "From: DMARC <noreply@x.example>\nSubject: Report Domain: corp.example.cn Submitter: x.example Report-ID: 7";
+    assert_eq!(why_not(aggregate, "3 messages failed, 2 were rejected."), WhyNot::FeedbackReport);
+}
+
+#[test]
 fn a_friendly_bounce_is_one() {
     for (fields, text) in [
         (
