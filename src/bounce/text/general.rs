@@ -14,7 +14,7 @@ use super::{
     patterns::addresses,
     rows::{
         Shape, besides, follows_words, introduced, is_bullet, is_followed, is_label, is_office, labelled, row_words,
-        says_nothing,
+        says_nothing, without_label,
     },
     shared::SharedPatterns,
 };
@@ -74,7 +74,7 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
             let said = || it.named && it.weight >= ENOUGH && weighing.is_answered_below(it.line);
             !person && (it.weight > AMID_WORDS || said())
         }
-        Certainty::IfAlone => it.alone && it.weight > 0,
+        Certainty::IfAlone => it.alone && it.weight > 0 && !weighing.is_at_home(&it.address),
     };
     if certainty != Certainty::Bounce && !candidates.iter().any(sure) {
         return None;
@@ -153,8 +153,8 @@ fn certainty(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>) -> Option<Cert
     let mailer_daemon = squeeze(fields.from).contains("mailerdaemon");
     let enough = if nobody || mailer_daemon { 1 } else { 2 };
     let letter = || !subject && !mailer_daemon;
-    let parcel = || has(Sign::Goods) && !sender && !reply();
-    if sender && (sum >= enough || reply()) {
+    let parcel = || has(Sign::Goods) && !null_path(fields) && !why_not::is_daemon_name(fields.from) && !reply();
+    if sender && (sum >= enough || reply()) && !parcel() {
         // A postmaster's letter speaks of failures too.
         Some(if letter() { Certainty::IfSomeoneFailed } else { Certainty::Bounce })
     } else if subject && sentence && !parcel() {
@@ -283,7 +283,9 @@ impl Weighing<'_> {
         let mut candidates = Vec::new();
         for (number, line) in self.lines.iter().enumerate() {
             for (address, at) in addresses(&line.text).into_iter().take(50) {
-                let address_len = address.len();
+                let bare = without_label(&address);
+                let (at, address_len) = (at + address.len() - bare.len(), bare.len());
+                let address = bare.to_owned();
                 let address = address.trim_matches(['\'', '`', '*', '|', '.']).to_owned();
                 let before = line.text.get(..at).unwrap_or_default();
                 let heads = line.text.starts_with(&format!("<{address}>:"));
@@ -316,6 +318,12 @@ impl Weighing<'_> {
             }
         }
         candidates
+    }
+
+    /// Whether an address is of the domain of the message's own sender or reader.
+    fn is_at_home(&self, address: &str) -> bool {
+        let domain = |it: &str| it.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+        self.own.iter().any(|(own, _)| domain(own) == domain(address))
     }
 
     fn weight(&self, number: usize, line: &Line<'_>, address: &str, before: &str) -> i32 {

@@ -23,7 +23,7 @@ impl Shape {
 }
 
 /// What rows call a recipient, squeezed.
-const RECIPIENTS: [&str; 14] = [
+const RECIPIENTS: [&str; 29] = [
     "recipient",
     "recipients",
     "to",
@@ -38,7 +38,30 @@ const RECIPIENTS: [&str; 14] = [
     "地址",
     "宛先",
     "到",
+    "adres",
+    "adresat",
+    "adresse",
+    "indirizzo",
+    "endereço",
+    "destinatario",
+    "destinatário",
+    "dirección",
+    "geadresseerde",
+    "mottagare",
+    "получатель",
+    "адресат",
+    "收件者",
+    "받는사람",
+    "수신자",
 ];
+
+/// An address without the label that an equals sign ties to it, as logs write.
+pub(super) fn without_label(address: &str) -> &str {
+    match address.split_once('=') {
+        Some((label, rest)) if rest.contains('@') && RECIPIENTS.contains(&&*squeeze(label)) => rest,
+        _ => address,
+    }
+}
 
 /// Whether what stands before an address are words and a colon, and no label.
 pub(super) fn follows_words(before: &str) -> bool {
@@ -53,7 +76,7 @@ pub(super) fn follows_words(before: &str) -> bool {
 /// Whether it is no more than marks or a row's number.
 pub(super) fn is_bullet(before: &str) -> bool {
     let squeezed = squeeze(before);
-    squeezed.len() < 3 && squeezed.bytes().all(|it| it.is_ascii_digit())
+    before.ends_with('=') || squeezed.len() < 3 && squeezed.bytes().all(|it| it.is_ascii_digit())
 }
 
 /// The words of a row behind the address and the marks around them, if there are any.
@@ -82,8 +105,13 @@ pub(super) fn says_nothing(squeezed: &str) -> bool {
 
 /// Whether the line begins with a word that announces a reason.
 pub(super) fn is_label(text: &str) -> bool {
-    const LABELS: [&str; 15] = [
+    const LABELS: [&str; 20] = [
         "reason",
+        "cause",
+        "reden",
+        "orsak",
+        "przyczyna",
+        "사유",
         "error",
         "diagnostic",
         "grund",

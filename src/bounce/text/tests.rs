@@ -207,8 +207,30 @@ fn what_daemons_write_in_a_language_nobody_knows_is_read_by_its_form() {
     assert_eq!(reading.recipients[0].address.to_string(), "wang@example.org");
     assert_eq!(reading.recipients[0].status.map(|it| it.to_string()).as_deref(), Some("5.1.1"));
     let alone = "Rzcsnatre:\n\n  wang@example.org\n  zhou@example.org\n\nTehaq: ibyy.\n";
-    let reading = read("MAILER-DAEMON@example.org", alone).unwrap();
+    let reading = read("MAILER-DAEMON@mx.example", alone).unwrap();
+    assert_eq!(read("MAILER-DAEMON@example.org", alone), None);
     assert_eq!(reading.recipients.len(), 2);
     assert_eq!(read("Wang <wang@example.net>", alone), None);
     assert_eq!(read("postmaster@example.org", "Fpuervora Fvr na wang@example.org, jvexyvpu.\n"), None);
+}
+
+#[test]
+fn every_row_of_a_list_is_read_with_its_own_reason() {
+    for (rows, reasons) in [
+        ("1. <wang@example.org> (no such user)\n2. <zhou@example.com> (quota)\n", ["no such user", "quota"]),
+        ("wang@example.org --> no such user\nzhou@example.com --> timed out\n", ["no such user", "timed out"]),
+        ("| wang@example.org | 550 no |\n| zhou@example.com | timed out |\n", ["550 no", "timed out"]),
+        ("Address=wang@example.org; 550 no\nAddress=zhou@example.com; quota\n", ["550 no", "quota"]),
+        ("[wang@example.org]\n\n550 no\n\n[zhou@example.com]\n\nMailbox full\n", ["550 no", "Mailbox full"]),
+    ] {
+        let reading = read_hostile(&format!("The mail system gave up on your mail:\n\n{rows}")).unwrap();
+        let told: Vec<_> = reading
+            .recipients
+            .iter()
+            .map(|it| (it.address.to_string(), it.diagnostic.as_deref().unwrap_or_default()))
+            .collect();
+        let [first, second] = reasons;
+        let expected = [("wang@example.org".to_owned(), first), ("zhou@example.com".to_owned(), second)];
+        assert_eq!(told, expected, "{rows}");
+    }
 }
