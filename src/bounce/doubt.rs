@@ -21,7 +21,7 @@ pub(super) fn is_doubtful(mail: &Mail, reading: &TextReading) -> bool {
         return false;
     }
     if why_not::is_daemon_name(from) {
-        return why_not::is_postmasters(from) && is_letter(mail);
+        return why_not::is_postmasters(from) && is_letter(mail, reading);
     }
     let speech = Speech::of(mail);
     let to_author = speech.is_to_the_author();
@@ -56,14 +56,17 @@ fn stands_apart(text: &str, address: &str) -> bool {
     })
 }
 
-/// What a postmaster writes to a colleague, or his programs to him.
-fn is_letter(mail: &Mail) -> bool {
+/// What a postmaster writes to a colleague, or his programs to him; not what gives a server's reply for an
+/// address that stands apart, or speaks to an author.
+fn is_letter(mail: &Mail, reading: &TextReading) -> bool {
     let speech = Speech::of(mail);
     if text::is_bounce_subject(mail.header("subject").unwrap_or_default()) {
         return !speech.is_to_the_author()
             && (speech.is_of_other_things() || speech.is_tagged() || speech.is_of_service());
     }
-    speech.is_ones_own() || !text::tells_failure(mail.text())
+    let replied = |it: &TextRecipient| !is_quiet(it) && stands_apart(mail.text(), &it.address.to_string());
+    let says_why = || speech.is_to_the_author() || reading.recipients.iter().any(replied);
+    speech.is_ones_own() || !text::tells_failure(mail.text()) && !says_why()
 }
 
 /// Whether a list, a tracker or a monitor tells of what another got.

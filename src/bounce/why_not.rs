@@ -345,7 +345,8 @@ pub(super) fn has_links(mail: &Mail) -> bool {
         memchr::memchr2_iter(b'h', b'H', &octets).any(|at| {
             let begins =
                 |word: &str| octets.get(at..at + word.len()).is_some_and(|it| it.eq_ignore_ascii_case(word.as_bytes()));
-            begins("href=") || begins("http://") || begins("https://")
+            let address = || begins("href=\"mailto:") || begins("href='mailto:") || begins("href=mailto:");
+            begins("href=") && !address() || begins("http://") || begins("https://")
         })
     })
 }
