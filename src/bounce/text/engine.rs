@@ -38,7 +38,9 @@ pub(super) fn read(format: &Format, lines: &[Line<'_>]) -> Vec<Found> {
     let (patterns, rules) = (format.patterns(), &format.descriptor.read);
     let (begins, region) = region(patterns, lines);
     let mut reader = Reader::new(patterns, rules);
-    begins.iter().for_each(|it| reader.section(it));
+    for line in begins {
+        reader.section(line);
+    }
     let prose = prose(patterns, region);
     for (number, line) in region.iter().enumerate() {
         reader.line(line, prose.iter().filter(|it| it.line == number));

@@ -95,6 +95,12 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
         };
         first.filter(|first| rest.all(|it| alike(first, it))).into_iter().collect()
     };
+    // Else it is the only one that is nobody else's, whatever is said of it.
+    let chosen = if chosen.is_empty() && certainty == Certainty::Bounce {
+        only_one(&candidates, fields.subject)
+    } else {
+        chosen
+    };
     let chosen = with_rows_alike(chosen, &candidates);
     // What stands below the next recipient is said of that one.
     let next = |at: usize| chosen.iter().map(|it| it.line).find(|it| *it > at).unwrap_or(lines.len());
@@ -109,6 +115,16 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
         }
     }
     Some(found)
+}
+
+/// Of those that are nobody else's the one that the subject names, or that stands alone.
+fn only_one<'c>(candidates: &'c [Candidate], subject: &str) -> Vec<&'c Candidate> {
+    let subject = subject.to_lowercase();
+    let in_subject = |it: &Candidate| subject.contains(&it.address.to_lowercase());
+    let told = candidates.iter().any(|it| !it.held && in_subject(it));
+    let mut free = candidates.iter().filter(|it| !it.held && (!told || in_subject(it)));
+    let first = free.next();
+    first.filter(|first| free.all(|it| it.address.eq_ignore_ascii_case(&first.address))).into_iter().collect()
 }
 
 /// The chosen, and those that stand near in rows of the same shape: a list names all who failed.
@@ -282,7 +298,10 @@ impl Weighing<'_> {
     fn candidates(&self) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         for (number, line) in self.lines.iter().enumerate() {
-            for (address, at) in addresses(&line.text).into_iter().take(50) {
+            let mut clause = 0;
+            let found = addresses(&line.text);
+            let several = found.len() > 1;
+            for (address, at) in found.into_iter().take(50) {
                 let bare = without_label(&address);
                 let (at, address_len) = (at + address.len() - bare.len(), bare.len());
                 let address = bare.to_owned();
@@ -296,7 +315,10 @@ impl Weighing<'_> {
                 let alone = squeeze(before).is_empty() && squeeze(after).is_empty();
                 let bracketed = after.trim_start_matches(['>', ' ']).starts_with('(') && self.gives_reason(number);
                 let row = bracketed || codes::looks_like_reply(after);
-                let held = self.held(line, &address);
+                // `from <a@b> to <c@d>`: each address has its own words.
+                let (from, to) = if several { (clause, at + address_len) } else { (0, line.text.len()) };
+                let held = self.held(line.text.get(from..to).unwrap_or_default(), &address);
+                clause = to;
                 let weight = self.weight(number, line, &address, before) - held + if bracketed { 2 } else { 0 };
                 let row_of_its_own = alone || before.trim_end_matches(['<', ' ']).ends_with(':');
                 candidates.push(Candidate {
@@ -344,8 +366,8 @@ impl Weighing<'_> {
     }
 
     /// How much speaks against its being a recipient's.
-    fn held(&self, line: &Line<'_>, address: &str) -> i32 {
-        let mut held = if self.shared.bystander.is_match(line) { 6 } else { 0 };
+    fn held(&self, clause: &str, address: &str) -> i32 {
+        let mut held = if self.shared.bystander.is_match(clause) { 6 } else { 0 };
         held += self.own.iter().find(|(it, _)| *it == address.to_lowercase()).map_or(0, |(_, it)| *it);
         held += if is_office(address) { 4 } else { 0 };
         held
@@ -380,7 +402,9 @@ impl Weighing<'_> {
         let below = || Some(number + 1).filter(|it| *it < blank && candidate.apart);
         let at = nearest(&reply)
             .or_else(|| first(number + 1, end, &label))
-            .or_else(|| nearest(&telling))
+            .or_else(|| first(number, blank, &telling))
+            .or_else(|| first(0, first_line, &reply))
+            .or_else(|| first(blank, end, &telling))
             .or_else(beside)
             .or_else(above)
             .or_else(below);

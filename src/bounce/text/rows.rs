@@ -55,8 +55,14 @@ const RECIPIENTS: [&str; 29] = [
     "수신자",
 ];
 
-/// An address without the label that an equals sign ties to it, as logs write.
+/// An address without the label that an equals sign ties to it, as logs write, or the Chinese
+/// preposition that nothing parts from it.
 pub(super) fn without_label(address: &str) -> &str {
+    let tail = |word: &str| address.rsplit_once(word).map(|(_, it)| it).filter(|it| it.is_ascii());
+    let glued = ["给", "給", "到", "往", "至", "向"].into_iter().filter_map(tail).min_by_key(|it| it.len());
+    if let Some(rest) = glued.filter(|it| it.find('@').is_some_and(|at| at > 0)) {
+        return rest;
+    }
     match address.split_once('=') {
         Some((label, rest)) if rest.contains('@') && RECIPIENTS.contains(&&*squeeze(label)) => rest,
         _ => address,
@@ -105,7 +111,9 @@ pub(super) fn says_nothing(squeezed: &str) -> bool {
 
 /// Whether the line begins with a word that announces a reason.
 pub(super) fn is_label(text: &str) -> bool {
-    const LABELS: [&str; 20] = [
+    const LABELS: [&str; 22] = [
+        "拦截原因",
+        "拒收原因",
         "reason",
         "cause",
         "reden",
