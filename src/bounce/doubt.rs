@@ -60,7 +60,11 @@ fn stands_apart(text: &str, address: &str) -> bool {
 /// address that stands apart, or speaks to an author.
 fn is_letter(mail: &Mail, reading: &TextReading) -> bool {
     let speech = Speech::of(mail);
-    if text::is_bounce_subject(mail.header("subject").unwrap_or_default()) {
+    let subject = mail.header("subject").unwrap_or_default();
+    if why_not::without_prefix(subject).0 {
+        return true;
+    }
+    if text::is_bounce_subject(subject) {
         return !speech.is_to_the_author()
             && (speech.is_of_other_things() || speech.is_tagged() || speech.is_of_service());
     }
