@@ -176,6 +176,7 @@ fn why(winner: &Applying<'_>, loser: &Applying<'_>) -> &'static str {
             Level::Shape | Level::ReplyCode | Level::Stage | Level::VagueCode | Level::RegistryCode => {
                 "a code or a stage says less"
             }
+            Level::Together => "a phrase says more than words that only stand together",
             Level::VaguePhrase | Level::VaguePhraseWithCode => "its words name no reason",
             Level::SystemCode => "words go before codes",
             Level::Phrase | Level::SystemPhrase => "a system's words, or your own rule's, go before anybody's",
@@ -213,6 +214,7 @@ fn level(level: Level) -> &'static str {
         Level::VagueCode => "vague code",
         Level::VaguePhrase => "vague phrase",
         Level::RegistryCode => "code",
+        Level::Together => "words together",
         Level::SystemCode => "system's code",
         Level::VaguePhraseWithCode => "phrase + code",
         Level::Phrase => "phrase",

@@ -16,6 +16,7 @@ use super::{
     place::Ranges,
     rule::{Level, Rule},
     system::{Systems, SystemsForm},
+    together::groups,
 };
 use crate::literals::{Finder, Literals};
 
@@ -30,6 +31,8 @@ pub struct Cause {
     pub acts: Acts,
     /// Sent again unchanged in two days it would fail the same way; `None` if unknown.
     pub permanent: Option<bool>,
+    /// It says what was refused: a reason told behind it goes before it.
+    pub(super) reason_follows: bool,
 }
 
 /// All knowledge, checked and ready. Cheap to share: keep it in an `Arc`.
@@ -128,6 +131,7 @@ impl Catalogue {
                 family: form.family,
                 acts: form.acts,
                 permanent: form.permanent,
+                reason_follows: form.reason_follows,
             });
             forms.push((builder.causes.len() - 1, source, form.rule));
         }
@@ -271,6 +275,7 @@ impl Builder {
         };
         let any = phrases(form.any, source, &mut self.literals)?;
         let all = phrases(form.all, source, &mut self.literals)?;
+        let together = groups(form.together, source, &mut self.literals)?;
         let none = phrases(form.none, source, &mut self.literals)?;
         let mut enhanced = Vec::new();
         for code in &form.enhanced {
@@ -280,9 +285,10 @@ impl Builder {
         for name in &form.system {
             systems.push(self.system(name, source)?);
         }
-        if any.is_empty() && all.is_empty() && enhanced.is_empty() && form.reply.is_empty() && form.shape.is_none() {
+        let words = any.is_empty() && all.is_empty() && together.is_empty();
+        if words && enhanced.is_empty() && form.reply.is_empty() && form.shape.is_none() {
             let reason = format!("rule `{id}` asks for nothing");
-            return Err(source.mistake(&at, &reason, "give it `any`, `all`, `enhanced` or `reply`"));
+            return Err(source.mistake(&at, &reason, "give it `any`, `all`, `together`, `enhanced` or `reply`"));
         }
         if form.samples.is_empty() || !overlay && form.source.is_none() {
             let reason = format!("rule `{id}` has no {}", if form.samples.is_empty() { "sample" } else { "source" });
@@ -306,6 +312,7 @@ impl Builder {
             cause,
             any,
             all,
+            together,
             none,
             enhanced,
             reply: form.reply,
@@ -359,6 +366,7 @@ impl Builder {
             cause,
             any: Vec::new(),
             all: Vec::new(),
+            together: Vec::new(),
             none: Vec::new(),
             enhanced,
             reply,
@@ -417,7 +425,7 @@ impl Builder {
         let mut by_reply: HashMap<u16, Vec<u32>> = HashMap::new();
         for (number, rule) in (0_u32..).zip(&self.rules) {
             triggers.extend(rule.keys().into_iter().map(|it| (it, number)));
-            if rule.any.is_empty() && rule.all.is_empty() {
+            if rule.any.is_empty() && rule.all.is_empty() && rule.together.is_empty() {
                 for key in rule.enhanced.iter().flat_map(EnhancedPattern::keys) {
                     by_enhanced.entry(key).or_default().push(number);
                 }
@@ -446,7 +454,11 @@ const PHRASE_HINT: &str = "a phrase is words with {address}, {host}, {ip}, {numb
     {sender}, {client}, {domain} or {message} before or after them";
 const CODE_HINT: &str = "write `x.1.1`, `5.7.606-649`, `550` or `500-504`";
 
-fn phrase<'t, W: Word<'t>>(word: W, source: Source<'_>, literals: &mut Literals) -> Result<Phrase, CatalogueError> {
+pub(super) fn phrase<'t, W: Word<'t>>(
+    word: W,
+    source: Source<'_>,
+    literals: &mut Literals,
+) -> Result<Phrase, CatalogueError> {
     let span = word.span();
     let words = word.into_text();
     Phrase::parse(words.clone(), literals)

@@ -32,6 +32,9 @@ pub(super) struct CauseForm<W> {
     pub(super) family: Family,
     pub(super) acts: Acts,
     pub(super) permanent: Option<bool>,
+    /// It says what was refused: a reason told behind it goes before it.
+    #[serde(default)]
+    pub(super) reason_follows: bool,
     #[serde(default)]
     pub(super) rule: Vec<RuleForm<W>>,
 }
@@ -60,6 +63,9 @@ pub(super) struct RuleForm<W> {
     /// Each of these must be there.
     #[serde(default)]
     pub(super) all: Vec<W>,
+    /// One of each of these lists must be there, all in the same sentence.
+    #[serde(default)]
+    pub(super) together: Vec<Vec<W>>,
     /// None of these may be there.
     #[serde(default)]
     pub(super) none: Vec<W>,

@@ -8,9 +8,11 @@ use std::{cmp::Reverse, net::IpAddr};
 use super::{
     Catalogue, CauseId, Confidence, Diagnosis, Facts, Family, Home,
     code::{enhanced_codes, reply_code},
+    noun::leads_to_reason,
     place::Whereabouts,
     rule::{Level, Match, Rule, Words},
     text::Text,
+    together::Sentences,
 };
 use crate::bounce::{Bounce, RecipientReport};
 
@@ -18,6 +20,10 @@ use crate::bounce::{Bounce, RecipientReport};
 const RIVALS: usize = 8;
 /// The words that decided are quoted up to this many octets.
 const QUOTED: usize = 240;
+/// As many words behind a refusal may still give no reason ("access denied", "Please try again").
+const REASONLESS: usize = 3;
+/// A single word of fewer octets ("spam") is no reason given.
+const TELLING: usize = 9;
 
 /// How specific a rule is: its level, whether it is the administrator's, how much it says.
 pub(super) type Rank = (Level, bool, usize);
@@ -40,6 +46,15 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
+    /// Whether a colon and a few words more stand behind the words that it found.
+    fn is_followed_by_words(&self, words: &Words<'_>) -> bool {
+        let rest = self.found.place.as_ref().and_then(|it| words.text.original().get(it.end..));
+        let Some(rest) = rest.and_then(|it| it.strip_prefix(": ")) else { return false };
+        let told = rest.split("(in reply to").next().unwrap_or_default();
+        let is_word = |it: &&str| it.chars().any(char::is_alphabetic) && !it.contains([':', '/', '@', '=', '_']);
+        told.split_whitespace().filter(is_word).count() > REASONLESS
+    }
+
     fn rank(&self) -> Rank {
         (self.rule.level, self.rule.overlay, self.found.weight)
     }
@@ -147,7 +162,16 @@ impl Catalogue {
         for host in text.names().map(host_of) {
             systems.extend(self.systems.of_host(host).filter(|it| !systems.contains(it)));
         }
-        Words { text, hits, enhanced, reply, systems, abroad: false, own_domain: false }
+        Words {
+            text,
+            hits,
+            sentences: Sentences::default(),
+            enhanced,
+            reply,
+            systems,
+            abroad: false,
+            own_domain: false,
+        }
     }
 
     /// Whose words the report quotes, beside what the words themselves tell.
@@ -183,6 +207,7 @@ impl Catalogue {
         let candidates = self.candidates(words);
         let gave_up = candidates.iter().any(|it| self.is(it.rule, "expired") && it.rule.level >= Level::Phrase);
         let winner = self.winner(&candidates);
+        let winner = winner.and_then(|it| self.given_as_reason(&candidates, it, words)).or(winner);
         let mut diagnosis = match winner.and_then(|at| candidates.get(at)) {
             Some(winner) => self.verdict(winner, &candidates, words),
             None => self.nothing_known(words),
@@ -209,8 +234,14 @@ impl Catalogue {
         numbers.sort_unstable();
         numbers.dedup();
         let rules = numbers.into_iter().filter_map(|it| self.rules.get(usize::try_from(it).ok()?));
-        let mut candidates: Vec<_> =
-            rules.filter_map(|rule| Some(Candidate { found: rule.apply(words)?, rule })).collect();
+        let apply = |rule: &'a Rule| Some(Candidate { found: rule.apply(words)?, rule });
+        let (together, others): (Vec<&Rule>, Vec<&Rule>) = rules.partition(|it| it.level == Level::Together);
+        let mut candidates: Vec<_> = others.into_iter().filter_map(apply).collect();
+        // Beside a phrase they could only lose.
+        let is_told = |it: &Candidate<'_>| it.rule.level >= Level::Phrase && !self.is(it.rule, "expired");
+        if !candidates.iter().any(is_told) {
+            candidates.extend(together.into_iter().filter_map(apply));
+        }
         candidates.sort_by(|a, b| Reverse(a.rank()).cmp(&Reverse(b.rank())).then_with(|| a.rule.id.cmp(&b.rule.id)));
         candidates
     }
@@ -221,13 +252,29 @@ impl Catalogue {
         let expired = candidates.get(first).map(|it| it.rule).filter(|it| self.is(it, "expired"));
         let Some(expired) = expired else { return Some(first) };
         // Beside a code that says no more than "expired" even vague words tell something; beside the
-        // queue's own words ("I'm not going to try again") they may be those very words.
+        // queue's own words ("I'm not going to try again") they, or words that only stand together, may be those very words.
         let least = if expired.level >= Level::Phrase { Level::SystemCode } else { Level::VaguePhrase };
         let told = |it: &Candidate<'_>| {
             let says_more = !self.is(it.rule, "expired") && !self.is(it.rule, CauseId::UNDETERMINED);
-            says_more && !it.rule.rival && it.rule.level >= least
+            let may_be_those = expired.level >= Level::Phrase && it.rule.level == Level::Together;
+            says_more && !may_be_those && !it.rule.rival && it.rule.level >= least
         };
         Some(candidates.iter().position(told).unwrap_or(first))
+    }
+
+    /// Where a phrase tells what was refused, and another behind it why: the other.
+    /// `Connection refused: your IP is blacklisted`.
+    fn given_as_reason(&self, candidates: &[Candidate<'_>], first: usize, words: &Words<'_>) -> Option<usize> {
+        let top = candidates.get(first).filter(|it| matches!(it.rule.level, Level::Phrase | Level::VaguePhrase))?;
+        self.causes.get(top.rule.cause).filter(|it| it.reason_follows)?;
+        let said = top.found.place.as_ref()?;
+        candidates.iter().position(|it| {
+            let Some(at) = it.found.place.as_ref().filter(|at| at.start >= said.end) else { return false };
+            let between = words.text.original().get(said.end..at.start).unwrap_or_default();
+            let as_good = it.rule.level == top.rule.level && it.rule.cause != top.rule.cause;
+            let telling = as_good && it.found.weight >= TELLING && !self.is(it.rule, "expired");
+            telling && !words.text.inside_name(at) && leads_to_reason(between)
+        })
     }
 
     fn is(&self, rule: &Rule, cause: &str) -> bool {
@@ -240,10 +287,12 @@ impl Catalogue {
         let contested = candidates
             .iter()
             .any(|it| it.rule.cause != rule.cause && it.rule.level >= Level::Phrase && !self.is(it.rule, "expired"));
+        let told = rule.level == Level::VaguePhrase && winner.is_followed_by_words(words);
         let confidence = rule.confidence.unwrap_or(match rule.level {
+            _ if told => Confidence::Guess, // a reason, in words that no rule knows
             Level::Phrase | Level::SystemPhrase if contested => Confidence::Likely,
             Level::Phrase | Level::SystemPhrase => Confidence::Certain,
-            Level::VaguePhrase | Level::VaguePhraseWithCode => Confidence::Likely,
+            Level::VaguePhrase | Level::VaguePhraseWithCode | Level::Together => Confidence::Likely,
             Level::Shape
             | Level::ReplyCode
             | Level::Stage

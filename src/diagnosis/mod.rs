@@ -22,6 +22,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod text;
+mod together;
 
 pub use catalogue::{Catalogue, Cause};
 pub use form::CatalogueError;

@@ -6,7 +6,7 @@
 //! words that only link (`is`, `has been`, `已被`). After a predicate it follows at once, or after words
 //! that only point (`this`, `your`, `该`), and is no part of a longer name (`invalid user agent`).
 
-use std::{collections::HashMap, net::IpAddr, sync::LazyLock};
+use std::{collections::HashMap, net::IpAddr, ops::Range, sync::LazyLock};
 
 use serde::Deserialize;
 
@@ -34,6 +34,9 @@ pub(super) enum Noun {
     Message,
 }
 
+/// A reason follows within as many octets.
+const LEADING: usize = 80;
+
 /// As many words as may link or point.
 const LINKS: usize = 3;
 
@@ -48,6 +51,7 @@ struct Nouns {
     naming: Vec<String>,
     pointing: Vec<String>,
     longer: Vec<String>,
+    reason: Vec<String>,
 }
 
 /// `catalogue/nouns.toml`.
@@ -57,6 +61,7 @@ struct NounsForm {
     naming: Vec<String>,
     pointing: Vec<String>,
     longer: Vec<String>,
+    reason: Vec<String>,
     #[serde(flatten)]
     sorts: HashMap<Noun, Vec<String>>,
 }
@@ -76,6 +81,7 @@ impl From<NounsForm> for Nouns {
             naming: longest_first(form.naming),
             pointing: longest_first(form.pointing),
             longer: longest_first(form.longer),
+            reason: form.reason,
         }
     }
 }
@@ -115,6 +121,29 @@ impl Noun {
         found.filter(|(noun, _)| *noun == self).map(|(_, start)| skipped + start)
     }
 
+    /// The nouns of a text and where they stand, addresses among them.
+    pub(super) fn all(text: &str, addresses: &[Range<usize>]) -> Vec<(Self, Range<usize>)> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while let Some(c) = text.get(at..).and_then(|it| it.chars().next()) {
+            let rest = text.get(at..).unwrap_or_default();
+            if let Some(address) = addresses.iter().find(|it| it.contains(&at)) {
+                let noun =
+                    if says_from(bare(text.get(..at).unwrap_or_default())) { Self::Sender } else { Self::Recipient };
+                found.push((noun, address.clone()));
+                at = address.end;
+            } else if let Some((noun, length)) = noun_at_start(rest).filter(|_| c.is_alphanumeric()) {
+                found.push((noun, at..at + length));
+                at += length;
+            } else if writes_blanks(c) || c.is_numeric() {
+                at += rest.find(|c: char| !writes_blanks(c) && !c.is_numeric()).unwrap_or(rest.len());
+            } else {
+                at += c.len_utf8();
+            }
+        }
+        found
+    }
+
     /// Where the noun ends that begins the words after a predicate, if it is of this sort.
     pub(super) fn beginning(self, after: &str) -> Option<usize> {
         let looked_at = after.get(..after.floor_char_boundary(LOOKED_AT))?;
@@ -133,6 +162,12 @@ impl Noun {
         let longer = SHIPPED.longer.iter().any(|it| without_first(next, it).is_some());
         (noun == self && !longer).then_some(looked_at.len() - rest.len() + length)
     }
+}
+
+/// Whether words lead from what was refused to why.
+pub(super) fn leads_to_reason(between: &str) -> bool {
+    let between = between.to_lowercase();
+    between.len() <= LEADING && SHIPPED.reason.iter().any(|it| between.contains(it.as_str()))
 }
 
 fn opens(c: char) -> bool {
@@ -272,6 +307,24 @@ mod tests {
         let form: NounsForm = crate::catalogue::written("nouns.toml");
         let listed: usize = form.sorts.values().map(Vec::len).sum();
         assert_eq!(Nouns::from(form).sorts.len(), listed);
+    }
+
+    #[test]
+    fn all_nouns_of_a_text_are_found_where_they_stand() {
+        let all = |text: &'static str, addresses: &[Range<usize>]| {
+            Noun::all(text, addresses).into_iter().map(|(noun, at)| (noun, &text[at])).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            all("the sender's address is unknown to our mail server", &[]),
+            [(Noun::Sender, "sender's address"), (Noun::Client, "mail server")]
+        );
+        assert_eq!(
+            all("<user@example.org> no", std::slice::from_ref(&(1..17))),
+            [(Noun::Recipient, "user@example.org")]
+        );
+        assert_eq!(all("mail from user@example.org no", std::slice::from_ref(&(10..26))).len(), 2);
+        assert_eq!(all("对方邮箱已满", &[]), [(Noun::Recipient, "对方邮箱")]);
+        assert_eq!(all("usefully nothing", &[]), []);
     }
 
     #[test]

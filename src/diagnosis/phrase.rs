@@ -155,8 +155,13 @@ impl Phrase {
 
     /// Where in the original it stands, the first time.
     pub(super) fn find(&self, text: &Text<'_>, hits: &Hits) -> Option<Range<usize>> {
-        let first = self.pieces.first()?;
-        hits.of(first.literal).iter().find_map(|at| {
+        self.places(text, hits).next()
+    }
+
+    /// Where in the original it stands, each time.
+    pub(super) fn places<'a>(&'a self, text: &'a Text<'_>, hits: &'a Hits) -> impl Iterator<Item = Range<usize>> + 'a {
+        let found = self.pieces.first().into_iter().flat_map(|it| hits.of(it.literal).iter().map(move |at| (it, at)));
+        found.filter_map(|(first, at)| {
             let start = first.stands(text, &(at.start..at.end))?;
             let begin = fits_before(self.lead, text, start.start)?;
             let end = self.follow(1, at.end, start.end, text, hits)?;
@@ -188,13 +193,20 @@ impl Piece {
             _ => true,
         };
         let within = original.get(range.clone())?;
-        let opens =
-            !self.opens_word || bounded(within.chars().next(), original.get(..range.start)?.chars().next_back());
+        let before = original.get(..range.start)?.chars().next_back();
+        let opens = !self.opens_word || bounded(within.chars().next(), before) || begins_in_contraction(within);
         let closes =
             !self.closes_word || bounded(within.chars().next_back(), original.get(range.end..)?.chars().next());
         let named = !self.inside_names && text.inside_name(&range);
         (opens && closes && !named).then_some(range)
     }
+}
+
+/// Whether words begin with the end of `isn't`, `isn’t` or `isnt`: with a `not` of its own.
+fn begins_in_contraction(words: &str) -> bool {
+    let Some(rest) = words.strip_prefix(['n', 'N']) else { return false };
+    let rest = rest.trim_start_matches(|c: char| "'’‘´`".contains(c));
+    rest.strip_prefix(['t', 'T']).is_some_and(|it| !it.starts_with(char::is_alphanumeric))
 }
 
 /// A letter of a script that writes blanks between words.

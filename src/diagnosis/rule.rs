@@ -2,7 +2,14 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use super::{Acts, Confidence, code::EnhancedPattern, form::Shape, phrase::Phrase, text::Text};
+use super::{
+    Acts, Confidence,
+    code::EnhancedPattern,
+    form::Shape,
+    phrase::Phrase,
+    text::Text,
+    together::{self, Group, Sentences},
+};
 use crate::{
     literals::Hits,
     mail::{EnhancedStatusCode, ReplyCode},
@@ -25,6 +32,8 @@ pub enum Level {
     RegistryCode,
     /// A code of a system that uses it in its own way.
     SystemCode,
+    /// Words of one sentence that together tell the reason.
+    Together,
     /// Words that name no reason, with a code that does.
     VaguePhraseWithCode,
     /// A phrase that any server may say.
@@ -41,6 +50,7 @@ pub struct Rule {
     pub(super) cause: usize,
     pub(super) any: Vec<Phrase>,
     pub(super) all: Vec<Phrase>,
+    pub(super) together: Vec<Group>,
     pub(super) none: Vec<Phrase>,
     pub(super) enhanced: Vec<EnhancedPattern>,
     pub(super) reply: Vec<u16>,
@@ -67,6 +77,7 @@ pub struct Rule {
 pub(super) struct Words<'a> {
     pub(super) text: Text<'a>,
     pub(super) hits: Hits,
+    pub(super) sentences: Sentences,
     /// Codes in the text first, then the report's Status.
     pub(super) enhanced: Vec<(EnhancedStatusCode, Option<usize>)>,
     pub(super) reply: Option<ReplyCode>,
@@ -90,7 +101,8 @@ impl Rule {
 
     /// What it decides on, phrases as written.
     pub fn phrases(&self) -> impl Iterator<Item = &str> {
-        self.any.iter().chain(&self.all).map(Phrase::words)
+        let together = self.together.iter().flat_map(|it| &it.phrases);
+        self.any.iter().chain(&self.all).chain(together).map(Phrase::words)
     }
 
     /// Replies that it decides; at least one.
@@ -121,7 +133,7 @@ impl Rule {
     /// The level that follows from what the rule asks for.
     pub(super) fn standing(&self) -> Level {
         let codes = !self.enhanced.is_empty() || !self.reply.is_empty();
-        let phrases = !self.any.is_empty() || !self.all.is_empty();
+        let phrases = !self.any.is_empty() || !self.all.is_empty() || !self.together.is_empty();
         if self.shape.is_some() {
             return Level::Phrase; // the filler suffices by itself (`design.md` §4)
         }
@@ -130,6 +142,9 @@ impl Rule {
         }
         if self.stage {
             return Level::Stage;
+        }
+        if !self.together.is_empty() && !self.overlay {
+            return Level::Together;
         }
         match (phrases, self.vague, codes) {
             (true, true, true) => Level::VaguePhraseWithCode,
@@ -146,7 +161,10 @@ impl Rule {
 
     /// Literals of which one must be found before the rule need be looked at.
     pub(super) fn keys(&self) -> Vec<u32> {
-        let mut keys: Vec<u32> = if self.any.is_empty() {
+        let mut keys: Vec<u32> = if self.any.is_empty() && self.all.is_empty() {
+            let telling = self.together.iter().max_by_key(|it| it.shortest());
+            telling.into_iter().flat_map(Group::keys).collect()
+        } else if self.any.is_empty() {
             self.all.iter().max_by_key(|it| it.weight()).into_iter().map(Phrase::key).collect()
         } else {
             self.any.iter().map(Phrase::key).collect()
@@ -193,6 +211,11 @@ impl Rule {
                     .filter(|_| !self.any.is_empty())
                     .map_or(at.clone(), |known| known.start.min(at.start)..known.end.max(at.end)),
             );
+        }
+        if !self.together.is_empty() {
+            let found = together::find(&self.together, words)?;
+            weight += found.weight;
+            place = place.or(found.place);
         }
         if self.none.iter().any(|it| it.find(&words.text, &words.hits).is_some()) {
             return None;

@@ -131,6 +131,46 @@ fn what_the_far_server_said_goes_before_what_qmail_says_of_it() {
 }
 
 #[test]
+fn a_reason_told_behind_a_refusal_goes_before_it() {
+    for (text, wanted) in [
+        ("Connection refused: your IP is on our blacklist", "blocklisted"),
+        ("550 Relaying denied because of an unknown user", "user_unknown"),
+        ("550 Invalid recipient (no mail exchanger for example.com)", "no_mail_host"),
+        ("554 Mail rejected due to policy: relaying denied", "relay_denied"),
+        ("554 Relaying denied. Unknown user", "relay_denied"), // a sentence of its own
+    ] {
+        assert_eq!(cause(text), wanted, "{text}");
+    }
+}
+
+#[test]
+fn a_refusal_with_a_reason_that_no_rule_knows_is_a_guess() {
+    let sure = |text: &str| said(text).confidence;
+    assert_eq!(
+        sure("550 <li@example.org>: Recipient address rejected: the stars stand badly today"),
+        Confidence::Guess
+    );
+    assert_eq!(sure("550 <li@example.org>: Recipient address rejected: Access denied"), Confidence::Likely);
+}
+
+#[test]
+fn words_that_stand_together_tell_what_no_phrase_knows() {
+    let rule = "[[rule]]\nid = \"own/a\"\ncause = \"moved\"\ntogether = [[\"{recipient}\"], [\"fishing\", \"angling\"]]\n\
+                samples = [\"550 the user prefers angling\"]\n";
+    let own = overlay(rule).unwrap();
+    let said = |text: &str| own.diagnose_text(text, None, Home::Elsewhere);
+    assert_eq!(said("550 gone fishing, that is what this user has").rule, "own/a");
+    assert_eq!(said("550 gone fishing, that is what this user has").matched, "fishing, that is what this user");
+    for text in
+        ["550 gone fishing", "550 no user here. Gone fishing", "host mx said: fishing (in reply to RCPT TO command)"]
+    {
+        assert_ne!(said(text).rule, "own/a", "{text}");
+    }
+    let error = overlay(&rule.replace("[\"fishing\", \"angling\"]", "[\"{client}\"]")).unwrap_err().to_string();
+    assert!(error.starts_with("rules.d/own.toml:4:14: `together` asks for nouns alone"), "{error}");
+}
+
+#[test]
 fn bare_codes_are_guesses_and_most_reply_codes_say_nothing() {
     for code in ["450", "451", "452", "551", "552", "553", "554", "4.0.0", "5.0.0"] {
         assert_eq!(cause(code), "undetermined", "{code}");
