@@ -66,9 +66,12 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
     let best = candidates.iter().map(|it| it.weight).max().unwrap_or(0);
     let person = certainty == Certainty::IfSomeoneFailed && may_be_a_person(seen, fields);
     let nobody = is_of_nobody(seen, fields);
+    let daemon = seen.first(Sign::Daemon).is_some();
     let sure = |it: &Candidate| match certainty {
         Certainty::Bounce => true,
-        Certainty::IfSomeoneFailed if nobody => it.weight > ENOUGH || it.alone && it.weight > 0,
+        Certainty::IfSomeoneFailed if nobody && !weighing.is_at_home(&it.address) => {
+            it.weight > ENOUGH || it.alone && it.weight > 0
+        }
         Certainty::IfSomeoneFailed if it.apart => it.weight > ENOUGH && (it.row_of_its_own || !person),
         Certainty::IfSomeoneFailed => {
             let said = || it.named && it.weight >= ENOUGH && weighing.is_answered_below(it.line);
@@ -91,12 +94,12 @@ pub(super) fn read(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>, shared: 
         let mut rest = candidates.iter().filter(|it| it.weight > 0);
         let first = rest.next();
         let alike = |first: &Candidate, it: &Candidate| {
-            it.address.eq_ignore_ascii_case(&first.address) || it.shape == first.shape
+            it.address.eq_ignore_ascii_case(&first.address) || daemon && it.shape == first.shape
         };
         first.filter(|first| rest.all(|it| alike(first, it))).into_iter().collect()
     };
     // Else it is the only one that is nobody else's, whatever is said of it.
-    let chosen = if chosen.is_empty() && certainty == Certainty::Bounce {
+    let chosen = if chosen.is_empty() && certainty == Certainty::Bounce && daemon {
         only_one(&candidates, fields.subject)
     } else {
         chosen
@@ -185,7 +188,8 @@ fn certainty(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>) -> Option<Cert
 
 /// A daemon by name, with nobody to answer to.
 fn is_of_nobody(seen: &Seen, fields: Fields<'_>) -> bool {
-    seen.first(Sign::Daemon).is_some() && null_path(fields) && why_not::is_daemon_name(fields.from)
+    let answers = why_not::without_prefix(fields.subject).0;
+    seen.first(Sign::Daemon).is_some() && null_path(fields) && why_not::is_daemon_name(fields.from) && !answers
 }
 
 /// The author's name is none that programs and offices write as, or is, by the display name alone,
