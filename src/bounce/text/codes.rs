@@ -92,7 +92,7 @@ fn lone_reply(text: &str) -> Option<&str> {
         "MAIL+RCPT",
         "DATA closing",
     ];
-    const MARKS: [&str; 13] = [":", ";", "(", "[", "=", "]", "|", ">>>", "<<<", "<--", "返回", "应答", "响应"];
+    const MARKS: [&str; 14] = ["\"", ":", ";", "(", "[", "=", "]", "|", ">>>", "<<<", "<--", "返回", "应答", "响应"];
     replies(text).find_map(|(at, rest)| {
         let ends = match rest.as_bytes() {
             [] | [b'\n' | b'\r' | b' ' | b'-' | b'.' | b',' | b':' | b';' | b')' | b'#' | b'<' | b']', ..] => true,
@@ -109,7 +109,7 @@ fn lone_reply(text: &str) -> Option<&str> {
             end.is_some_and(|end| end.eq_ignore_ascii_case(it))
         };
         // A reply may be quoted.
-        let introduced = before.trim_start_matches(['\'', '"', '`']).is_empty()
+        let introduced = before.trim_start_matches(['\'', '"', '`', '>', '*', '-', '•', ' ']).is_empty()
             || with_blanks[before.len()..].contains('\n')
             || MARKS.iter().any(|it| before.ends_with(it))
             || before.ends_with(|c: char| c.is_ascii_alphabetic()) && WORDS.iter().any(word);
@@ -246,6 +246,8 @@ mod tests {
             ("in the queue for 550 minutes", None, None),
             ("Exim 4.96.1 gave up", None, None),
             ("对方服务器返回 552 邮箱已满", Some(552), None),
+            ("> 550 no such user", Some(550), None),
+            ("* 552 full", Some(552), None),
             ("' 550 <a@example.org>... User unknown'", Some(550), None),
             ("Account disabled.\n550 user unknown", Some(550), None),
         ] {

@@ -139,7 +139,7 @@ fn with_rows_alike<'c>(chosen: Vec<&'c Candidate>, candidates: &'c [Candidate]) 
         !it.held && it.shape == near.shape && near.line.abs_diff(it.line) <= REACH && near.line != it.line
     };
     for it in candidates {
-        let follows = || all.last().is_some_and(|last| alike(it, last));
+        let follows = || all.iter().rev().take(4).any(|near| alike(it, near));
         let precedes = || it.line < first && chosen.first().is_some_and(|first| alike(it, first));
         if is_chosen(it) || follows() || precedes() {
             all.push(it);
@@ -396,7 +396,12 @@ impl Weighing<'_> {
         // The nearest first, a server's reply before words that merely sound like a reason.
         let near = [(number, number + 1), (number + 1, blank), (number + 1, end)];
         let nearest = |wanted: &dyn Fn(usize) -> bool| near.iter().find_map(|(from, to)| first(*from, *to, wanted));
+        // Named right before another, it shares what is said of that one.
+        let stacked = end == number + 1 && end < last && self.lines.get(end).is_some_and(|it| !it.is_blank());
         let above = || {
+            if stacked {
+                return None;
+            }
             let wanted: [&dyn Fn(usize) -> bool; 3] = [&reply, &label, &telling];
             wanted.into_iter().find_map(|it| first(0, first_line, it))
         };

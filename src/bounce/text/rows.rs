@@ -14,6 +14,7 @@ pub(super) struct Shape {
 impl Shape {
     /// Of a line that tells a reason before the address, each another, the colon is the shape.
     pub(super) fn of(before: &str, after: &str) -> Self {
+        let before = without_name(before);
         let opening: String = before.chars().filter(|it| !it.is_ascii_digit() && !it.is_whitespace()).collect();
         let before = if follows_words(before) { ":".to_owned() } else { opening.to_lowercase() };
         let after = after.trim_end_matches([',', ';', '.', '，', '、', ' ', '\t']).trim_start();
@@ -69,6 +70,13 @@ pub(super) fn without_label(address: &str) -> &str {
     }
 }
 
+/// What stands before an address in angle brackets, without the name of whom it is.
+fn without_name(before: &str) -> &str {
+    let Some(opened) = before.strip_suffix('<') else { return before };
+    let name = opened.trim_end_matches(|it: char| it.is_alphanumeric() || " .,'\"_-".contains(it));
+    if name.len() < opened.len() && !opened.ends_with(|it: char| ":：".contains(it)) { name } else { before }
+}
+
 /// Whether what stands before an address are words and a colon, and no label.
 pub(super) fn follows_words(before: &str) -> bool {
     let squeezed = squeeze(before);
@@ -87,10 +95,10 @@ pub(super) fn is_bullet(before: &str) -> bool {
 
 /// The words of a row behind the address and the marks around them, if there are any.
 pub(super) fn row_words(after: &str) -> Option<&str> {
-    if after.contains("... ") {
+    if after.trim_start_matches('>').starts_with("... ") {
         return None; // Sendmail's line about an address
     }
-    let words = after.trim_start_matches(|it: char| it.is_whitespace() || "-–—:：|>(])=*,;'\"".contains(it));
+    let words = after.trim_start_matches(|it: char| it.is_whitespace() || "-–—:：|>(])=*,;.，'\"".contains(it));
     let words = words.trim_end_matches([' ', '\t', '|', '*']);
     let open = after.contains('(') && !words.contains('(');
     let words = if open { words.trim_end_matches(')') } else { words };
@@ -217,6 +225,7 @@ mod tests {
             ("1) a@b.example", "12) a@b.example"),
             ("a@b.example - full", "a@b.example - unknown"),
             ("a@b.example,", "a@b.example"),
+            ("收件人：Wang Li <a@b.example>", "收件人：Zhou <a@b.example>"),
             ("| a@b.example | full |", "| a@b.example | unknown |"),
         ] {
             assert_eq!(shape(one), shape(other), "{one} {other}");
@@ -232,6 +241,8 @@ mod tests {
             (" (mailbox (of a user) full)", Some("mailbox (of a user) full)")),
             (" (mailbox full)", Some("mailbox full")),
             (" | 已满 |", Some("已满")),
+            (" ..... full", Some("full")),
+            (">... User unknown", None),
             (">:", None),
         ] {
             assert_eq!(row_words(after), words, "{after}");
