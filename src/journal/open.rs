@@ -66,6 +66,7 @@ async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
         .create_if_missing(false);
     let writer = match access {
         Access::Daemon | Access::Write => {
+            let turn = turn_to_prepare(path).await?;
             let pool = SqlitePoolOptions::new()
                 .max_connections(1)
                 // A thread of ours needs no test, nor do the readers'.
@@ -75,7 +76,6 @@ async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
                 .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
                 .connect_with(options.clone())
                 .await?;
-            let turn = turn_to_migrate(path).await?;
             migrator(Dialect::Sqlite).run(&pool).await?;
             drop(turn);
             Some(Writer::new(pool))
@@ -92,10 +92,11 @@ async fn open_sqlite(path: &Path, access: Access) -> Result<Journal, Error> {
     Ok(Journal { database: Database::Sqlite { writer, reader }, _lock: lock.map(Arc::new) })
 }
 
-/// Waits until nobody else migrates: of several who open a fresh journal at once each would make the
-/// same tables. The lock is on the directory, for whoever opens and closes the file itself gives up
+/// Waits until nobody else connects for the first time or migrates: of several who open a fresh journal
+/// at once each would change its mode, at which SQLite does not wait for the others, and make the same
+/// tables. The lock is on the directory, for whoever opens and closes the file itself gives up
 /// what locks SQLite has on it in this process (fcntl(2)).
-async fn turn_to_migrate(path: &Path) -> Result<File, Error> {
+async fn turn_to_prepare(path: &Path) -> Result<File, Error> {
     let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |source| Error::File { path: directory.to_owned(), source };
     let file = File::open(directory).map_err(failed)?;

@@ -22,15 +22,18 @@ async fn a_second_daemon_and_a_damaged_file_are_refused_with_the_next_step() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_fresh_journal_is_made_once_however_many_open_it() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let url = format!("sqlite:{}", folder.path().join("journal.db").display());
-    let settings = Arc::new(super::Settings { url: url.into(), retain: SignedDuration::from_hours(1) });
-    let open = |_| {
-        let settings = Arc::clone(&settings);
-        tokio::spawn(async move { Journal::open(&settings, Access::Write).await.map(drop) })
-    };
-    for opened in (0..8).map(open).collect::<Vec<_>>() {
-        opened.await.expect("no panic").expect("opened");
+    // Again and again: they must meet while one changes the journal's mode.
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let url = format!("sqlite:{}", folder.path().join("journal.db").display());
+        let settings = Arc::new(super::Settings { url: url.into(), retain: SignedDuration::from_hours(1) });
+        let open = |_| {
+            let settings = Arc::clone(&settings);
+            tokio::spawn(async move { Journal::open(&settings, Access::Write).await.map(drop) })
+        };
+        for opened in (0..8).map(open).collect::<Vec<_>>() {
+            opened.await.expect("no panic").expect("opened");
+        }
     }
 }
 
