@@ -102,13 +102,13 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     }
     let robot = why_not::robot(mail);
     let titled = text::is_bounce_subject(mail.header("subject").unwrap_or_default());
-    let lure = titled && (why_not::is_lure(mail) || doubt::lures(mail));
-    let otherwise = robot.unwrap_or_else(|| if lure { WhyNot::FakeBounce } else { why_not::by_its_words(mail) });
-    let Some(reading) = reading else { return no(otherwise) };
+    let lure = || titled && (why_not::is_lure(mail) || doubt::lures(mail));
+    let otherwise = || robot.unwrap_or_else(|| if lure() { WhyNot::FakeBounce } else { why_not::by_its_words(mail) });
+    let Some(reading) = reading else { return no(otherwise()) };
     let guessed = reading.provenance == Provenance::Guess;
     let returned = reading.original_at.is_some() || original::part(mail).is_some();
     if !returned && doubt::is_doubtful(mail, &reading) || doubt::is_service(mail, &reading) {
-        return no(otherwise);
+        return no(otherwise());
     }
     if !returned && doubt::is_bait(mail, &reading) {
         return no(WhyNot::FakeBounce);
@@ -120,7 +120,7 @@ pub(super) fn read(mail: &Mail) -> Recognition {
         return no(robot);
     }
     if guessed && !returned && reading.format != "general" && why_not::is_of_a_person(mail) {
-        return no(otherwise);
+        return no(otherwise());
     }
     if guessed && !returned && is_lure_without_words(mail, &reading)
         || guessed && why_not::is_fake(mail) && !doubt::is_consistent(mail, &reading)
@@ -129,7 +129,7 @@ pub(super) fn read(mail: &Mail) -> Recognition {
         return no(WhyNot::FakeBounce);
     }
     if guessed && is_baseless(mail, &reading) {
-        return no(otherwise);
+        return no(otherwise());
     }
     match join(mail, Report::default(), Some(reading), human) {
         Some(bounce) => Recognition::Bounce(bounce),
@@ -140,7 +140,7 @@ pub(super) fn read(mail: &Mail) -> Recognition {
                 Recognition::Bounce(lost(mail))
             }
         }
-        None => no(otherwise),
+        None => no(otherwise()),
     }
 }
 

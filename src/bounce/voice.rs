@@ -296,6 +296,10 @@ fn folded(text: &str) -> String {
         }
         folded.push_str(word);
     }
+    if folded.is_ascii() {
+        folded.make_ascii_lowercase();
+        return folded;
+    }
     // Of the Turkish capital with a dot the small letter keeps one to spare.
     folded.to_lowercase().replace('’', "'").replace('\u{307}', "")
 }

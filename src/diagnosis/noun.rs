@@ -191,7 +191,10 @@ fn is_in_any_case(words: &str, lower: &str) -> bool {
 fn without_last<'a>(words: &'a str, last: &[String]) -> &'a str {
     let mut words = words;
     for _ in 0..LINKS {
-        let shorter = last.iter().find_map(|it| {
+        // Nearly always the last octet tells that they are not.
+        let end = words.bytes().next_back().map(|it| it.to_ascii_lowercase());
+        let may_be = |it: &&String| it.bytes().next_back() == end || end.is_some_and(|it| !it.is_ascii());
+        let shorter = last.iter().filter(may_be).find_map(|it| {
             let start = words.len().checked_sub(it.len())?;
             words.get(start..).filter(|end| is_in_any_case(end, it))?;
             let rest = words.get(..start)?;
