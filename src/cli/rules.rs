@@ -158,19 +158,23 @@ fn explain(
         let level = level(other.rule.level());
         writeln!(out, "  {mark} {:<40} {cause}\n       {level}{own}, weight {}", other.rule.id(), other.weight)?;
         if other.rule.id() != it.rule {
-            writeln!(out, "       {}", why(winner, other))?;
+            writeln!(out, "       {}", why(winner, other, cause))?;
         }
     }
     Ok(())
 }
 
-/// Why a rule lost against the winner.
-fn why(winner: &Applying<'_>, loser: &Applying<'_>) -> &'static str {
+/// Why a rule, which tells of `cause`, lost against the winner.
+fn why(winner: &Applying<'_>, loser: &Applying<'_>, cause: &str) -> &'static str {
     let (won, lost) = (winner.rule.level(), loser.rule.level());
     if loser.rule.never_wins() {
         "is only shown beside others"
     } else if lost > won || lost == won && (loser.own, loser.weight) > (winner.own, winner.weight) {
-        "says only that the message expired; the cause of the last attempt goes before it"
+        if cause == "expired" {
+            "says only that the message expired; the cause of the last attempt goes before it"
+        } else {
+            "says what was refused; the reason told behind it goes before it"
+        }
     } else if lost < won {
         match lost {
             Level::Shape | Level::ReplyCode | Level::Stage | Level::VagueCode | Level::RegistryCode => {

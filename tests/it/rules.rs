@@ -119,6 +119,9 @@ fn rules_test_shows_all_rules_that_matched_and_why_the_winner_won() {
     let told = |it: &&[&str]| it[1].contains("weight ") && it[2].starts_with("       ") && !it[2].contains("weight ");
     assert!(!lost.is_empty() && lost.iter().all(told), "{}", done.stdout);
     assert!(lost.iter().any(|it| it[0].contains("code/")), "{}", done.stdout);
+    let refused = "Connection refused: your IP 192.0.2.1 is on a blacklist";
+    let reason = run(&["rules", "test", refused, "--config", "/nonexistent"], b"").stdout;
+    assert!(reason.contains("blocklisted") && reason.contains("the reason told behind it goes before it"), "{reason}");
     let unknown = run(&["rules", "test", "250 zorp", "--config", "/nonexistent"], b"").stdout;
     assert!(unknown.contains("no rule knows these words"), "{unknown}");
 }
