@@ -15,17 +15,16 @@ const READ: usize = 32 * 1024;
 /// of failures too, and a gateway may have taken their reverse-path away. A bounce speaks of mail
 /// and to its author, or its subject says what it is; and it does not speak for itself. Postmasters
 /// write letters as well, of which neither subject nor words say that a message failed.
-pub(super) fn is_doubtful(mail: &Mail, reading: &TextReading) -> bool {
+pub(super) fn is_doubtful(mail: &Mail, reading: &TextReading, speech: &Speech<'_>) -> bool {
     let from = mail.header("from").unwrap_or_default();
     if reading.provenance != Provenance::Guess || from.trim().is_empty() {
         return false;
     }
     if why_not::is_daemon_name(from) {
-        return why_not::is_postmasters(from) && is_letter(mail, reading);
+        return why_not::is_postmasters(from) && is_letter(mail, reading, speech);
     }
-    let speech = Speech::of(mail);
     let to_author = speech.is_to_the_author();
-    if !speech.is_of_mail() && reading.recipients.iter().all(is_quiet) {
+    if !speech.is_of_mail() && reading.recipients.iter().all(TextRecipient::is_quiet) {
         return true;
     }
     if !to_author && speech.is_of_other_things() {
@@ -35,7 +34,7 @@ pub(super) fn is_doubtful(mail: &Mail, reading: &TextReading) -> bool {
         return false;
     }
     let titled = is_titled(mail.header("subject").unwrap_or_default());
-    let quiet = reading.recipients.iter().all(is_quiet);
+    let quiet = reading.recipients.iter().all(TextRecipient::is_quiet);
     let robot = || quiet && why_not::robot(mail).is_some();
     let amid = || !reading.recipients.iter().any(|it| stands_apart(mail.text(), &it.address.to_string()));
     speech.is_ones_own() || if to_author { quiet && !titled } else { !titled || robot() || amid() }
@@ -58,8 +57,7 @@ fn stands_apart(text: &str, address: &str) -> bool {
 
 /// What a postmaster writes to a colleague, or his programs to him; not what gives a server's reply for an
 /// address that stands apart, or speaks to an author.
-fn is_letter(mail: &Mail, reading: &TextReading) -> bool {
-    let speech = Speech::of(mail);
+fn is_letter(mail: &Mail, reading: &TextReading, speech: &Speech<'_>) -> bool {
     let subject = mail.header("subject").unwrap_or_default();
     if why_not::without_prefix(subject).0 {
         return true;
@@ -68,19 +66,18 @@ fn is_letter(mail: &Mail, reading: &TextReading) -> bool {
         return !speech.is_to_the_author()
             && (speech.is_of_other_things() || speech.is_tagged() || speech.is_of_service());
     }
-    let replied = |it: &TextRecipient| !is_quiet(it) && stands_apart(mail.text(), &it.address.to_string());
+    let replied = |it: &TextRecipient| !it.is_quiet() && stands_apart(mail.text(), &it.address.to_string());
     let says_why = || speech.is_to_the_author() || reading.recipients.iter().any(replied);
     speech.is_ones_own() || !text::tells_failure(mail.text()) && !says_why()
 }
 
 /// Whether a list, a tracker or a monitor tells of what another got.
-pub(super) fn is_service(mail: &Mail, reading: &TextReading) -> bool {
+pub(super) fn is_service(mail: &Mail, reading: &TextReading, speech: &Speech<'_>) -> bool {
     if why_not::bears_a_daemons_name(mail) {
         return false;
     }
-    let speech = Speech::of(mail);
     let titled = || is_titled(mail.header("subject").unwrap_or_default());
-    let quiet = || reading.recipients.iter().all(is_quiet) || why_not::robot(mail).is_some();
+    let quiet = || reading.recipients.iter().all(TextRecipient::is_quiet) || why_not::robot(mail).is_some();
     let of_others = || !speech.is_to_the_author() || quiet();
     voice::has_service_fields(mail.headers())
         || speech.is_of_service() && of_others()
@@ -96,17 +93,16 @@ fn is_titled(subject: &str) -> bool {
 }
 
 /// A link, and words that lure to it.
-pub(super) fn lures(mail: &Mail) -> bool {
-    why_not::has_links(mail) && Speech::of(mail).lures()
+pub(super) fn lures(mail: &Mail, speech: &Speech<'_>) -> bool {
+    why_not::has_links(mail) && speech.lures()
 }
 
 /// A link that the reader shall follow, and no word of any server; or one beside words that blame
 /// the reader's own mailbox.
-pub(super) fn is_bait(mail: &Mail, reading: &TextReading) -> bool {
+pub(super) fn is_bait(mail: &Mail, reading: &TextReading, speech: &Speech<'_>) -> bool {
     if !why_not::has_links(mail) {
         return false;
     }
-    let speech = Speech::of(mail);
     let from = mail.header("from").unwrap_or_default();
     let stranger = || !why_not::is_daemon_name(from.rsplit('<').next().unwrap_or_default());
     let lures = speech.lures();
@@ -116,20 +112,20 @@ pub(super) fn is_bait(mail: &Mail, reading: &TextReading) -> bool {
         (asks || !why_not::bears_a_daemons_name(mail))
             && why_not::names_only_its_reader(mail, reading.recipients.iter().map(|it| &it.address))
     };
-    asks && reading.recipients.iter().all(is_quiet) || !reading.recipients.is_empty() && itself()
+    asks && reading.recipients.iter().all(TextRecipient::is_quiet) || !reading.recipients.is_empty() && itself()
 }
 
 /// Whether the daemon's name is that of its address as well, and of the reverse-path, a server says
 /// why somebody else failed, and the link is for help.
-pub(super) fn is_consistent(mail: &Mail, reading: &TextReading) -> bool {
+pub(super) fn is_consistent(mail: &Mail, reading: &TextReading, speech: &Speech<'_>) -> bool {
     let first = |field: &str| addresses(mail.header(field).unwrap_or_default()).into_iter().next().map(|(_, it)| it);
     let (Some(author), Some(path)) = (first("from"), first("return-path")) else { return false };
     author.same_mailbox(&path)
         && why_not::is_daemon_name(author.local())
         && !reading.recipients.is_empty()
-        && !reading.recipients.iter().any(is_quiet)
+        && !reading.recipients.iter().any(TextRecipient::is_quiet)
         && !why_not::names_only_its_reader(mail, reading.recipients.iter().map(|it| &it.address))
-        && !Speech::of(mail).lures()
+        && !speech.lures()
 }
 
 /// Whether a file comes along that is neither text nor a message: no daemon sends one by itself.
@@ -140,10 +136,6 @@ pub(super) fn carries_a_file(mail: &Mail) -> bool {
         page || it.children().is_empty()
             && !["text/", "message/", "image/", "multipart/"].iter().any(|begins| kind.starts_with(begins))
     })
-}
-
-fn is_quiet(it: &TextRecipient) -> bool {
-    it.reply_code.is_none() && it.status.is_none()
 }
 
 #[cfg(test)]

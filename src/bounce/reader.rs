@@ -6,6 +6,7 @@ use super::{
     envelope::{envelope, kept},
     forwarded, original,
     text::{self, TextReading, TextRecipient},
+    voice::Speech,
     why_not,
 };
 use crate::mail::{EnhancedStatusCode, Mail, Mailbox, ReversePath};
@@ -81,8 +82,9 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     {
         return no(why_not::other_report(mail).unwrap_or(robot));
     }
+    let speech = Speech::of(mail);
     // A tracker may repeat a report in its text.
-    let repeated = !dsn::is_attached(mail) && reading.as_ref().is_some_and(|it| doubt::is_service(mail, it));
+    let repeated = !dsn::is_attached(mail) && reading.as_ref().is_some_and(|it| doubt::is_service(mail, it, &speech));
     if let Some(report) = dsn::find(mail).filter(|_| !repeated) {
         if let Some(bounce) = join(mail, report, reading, human) {
             return Recognition::Bounce(bounce);
@@ -102,15 +104,16 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     }
     let robot = why_not::robot(mail);
     let titled = text::is_bounce_subject(mail.header("subject").unwrap_or_default());
-    let lure = || titled && (why_not::is_lure(mail) || doubt::lures(mail));
-    let otherwise = || robot.unwrap_or_else(|| if lure() { WhyNot::FakeBounce } else { why_not::by_its_words(mail) });
+    let lure = || titled && (why_not::is_lure(mail) || doubt::lures(mail, &speech));
+    let otherwise =
+        || robot.unwrap_or_else(|| if lure() { WhyNot::FakeBounce } else { why_not::by_its_words(&speech) });
     let Some(reading) = reading else { return no(otherwise()) };
     let guessed = reading.provenance == Provenance::Guess;
     let returned = reading.original_at.is_some() || original::part(mail).is_some();
-    if !returned && doubt::is_doubtful(mail, &reading) || doubt::is_service(mail, &reading) {
+    if !returned && doubt::is_doubtful(mail, &reading, &speech) || doubt::is_service(mail, &reading, &speech) {
         return no(otherwise());
     }
-    if !returned && doubt::is_bait(mail, &reading) {
+    if !returned && doubt::is_bait(mail, &reading, &speech) {
         return no(WhyNot::FakeBounce);
     }
     if guessed
@@ -122,13 +125,14 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     if guessed && !returned && reading.format != "general" && why_not::is_of_a_person(mail) {
         return no(otherwise());
     }
+    let baseless = || !returned && is_baseless(mail, &reading);
     if guessed && !returned && is_lure_without_words(mail, &reading)
-        || guessed && why_not::is_fake(mail) && !doubt::is_consistent(mail, &reading)
-        || is_baseless(mail, &reading) && why_not::has_links(mail)
+        || guessed && why_not::is_fake(mail) && !doubt::is_consistent(mail, &reading, &speech)
+        || baseless() && why_not::has_links(mail)
     {
         return no(WhyNot::FakeBounce);
     }
-    if guessed && is_baseless(mail, &reading) {
+    if guessed && baseless() {
         return no(otherwise());
     }
     match join(mail, Report::default(), Some(reading), human) {
@@ -154,20 +158,17 @@ fn names_nobody_but_fails(mail: &Mail) -> bool {
 
 /// A daemon's name, a link, and no word of any server.
 fn is_lure_without_words(mail: &Mail, reading: &TextReading) -> bool {
-    let quiet = |it: &TextRecipient| it.reply_code.is_none() && it.status.is_none();
     !why_not::is_daemon_name(mail.header("from").unwrap_or_default().rsplit('<').next().unwrap_or_default())
-        && reading.recipients.iter().all(quiet)
+        && reading.recipients.iter().all(TextRecipient::is_quiet)
         && mail.header("return-path").is_none_or(|it| it.trim() != "<>")
         && why_not::is_lure(mail)
 }
 
-/// Nobody failed but the reader of the message himself, no server said anything, and nothing came
-/// back: notices about a mailbox, and lures, are such, and hardly ever a bounce.
+/// Nobody failed but the reader of the message himself, and no server said anything: where nothing came
+/// back, notices about a mailbox, and lures, are such, and hardly ever a bounce.
 fn is_baseless(mail: &Mail, reading: &TextReading) -> bool {
     !reading.recipients.is_empty()
-        && reading.original_at.is_none()
-        && original::part(mail).is_none()
-        && reading.recipients.iter().all(|it| it.reply_code.is_none() && it.status.is_none())
+        && reading.recipients.iter().all(TextRecipient::is_quiet)
         && why_not::names_only_its_reader(mail, reading.recipients.iter().map(|it| &it.address))
 }
 

@@ -118,10 +118,10 @@ pub(super) fn is_title_of_answer(subject: &str) -> bool {
     VOICES.auto_reply.are_in(&folded(head(subject, HEAD)))
 }
 
-/// Subject and the first words, in lower case, blanks folded to one; the words only when asked for.
+/// Subject and the first words, in lower case, blanks folded to one; each only when asked for.
 pub(super) struct Speech<'m> {
     title: &'m str,
-    subject: String,
+    subject: OnceCell<String>,
     source: &'m str,
     text: OnceCell<String>,
 }
@@ -132,7 +132,11 @@ impl<'m> Speech<'m> {
     }
 
     fn new(title: &'m str, source: &'m str) -> Self {
-        Self { title, subject: folded(head(title, HEAD)), source, text: OnceCell::new() }
+        Self { title, subject: OnceCell::new(), source, text: OnceCell::new() }
+    }
+
+    fn subject(&self) -> &str {
+        self.subject.get_or_init(|| folded(head(self.title, HEAD)))
     }
 
     fn text(&self) -> &str {
@@ -140,7 +144,7 @@ impl<'m> Speech<'m> {
     }
 
     fn says(&self, words: &Words) -> bool {
-        words.are_in(&self.subject) || words.are_in(self.text())
+        words.are_in(self.subject()) || words.are_in(self.text())
     }
 
     /// Mail is spoken of.
@@ -158,7 +162,7 @@ impl<'m> Speech<'m> {
         const ADDRESS: &[&str] = &["your email address", "your e-mail address", "your mail address"];
         let said =
             |text: &str| VOICES.author.are_in(&ADDRESS.iter().fold(text.to_owned(), |it, cut| it.replace(cut, "")));
-        said(&self.subject) || said(self.text())
+        said(self.subject()) || said(self.text())
     }
 
     /// Somebody tells what happened to him, or asks.
@@ -185,12 +189,12 @@ impl<'m> Speech<'m> {
 
     /// The subject is that of an automatic answer.
     pub(super) fn is_titled_as_answer(&self) -> bool {
-        VOICES.auto_reply.are_in(&self.subject)
+        VOICES.auto_reply.are_in(self.subject())
     }
 
     /// The subject begins as that of an automatic answer.
     pub(super) fn begins_as_answer(&self) -> bool {
-        VOICES.written.auto_reply.iter().any(|it| self.subject.starts_with(it.as_str()))
+        VOICES.written.auto_reply.iter().any(|it| self.subject().starts_with(it.as_str()))
     }
 
     /// The text says that it is an automatic answer.
@@ -200,7 +204,7 @@ impl<'m> Speech<'m> {
 
     /// The subject begins as a receipt's, and the author of the message that was read is spoken to.
     pub(super) fn is_titled_as_receipt(&self) -> bool {
-        VOICES.written.receipt.iter().any(|it| self.subject.starts_with(it.as_str())) && self.is_to_the_author()
+        VOICES.written.receipt.iter().any(|it| self.subject().starts_with(it.as_str())) && self.is_to_the_author()
     }
 
     /// A person shall show that he is one.
@@ -210,7 +214,7 @@ impl<'m> Speech<'m> {
 
     /// The subject says so, and it is the reader's message that waits.
     pub(super) fn is_titled_as_challenge(&self) -> bool {
-        VOICES.challenge_subject.are_in(&self.subject) && VOICES.author.are_in(self.text())
+        VOICES.challenge_subject.are_in(self.subject()) && VOICES.author.are_in(self.text())
     }
 
     /// A list tells of one of its members.

@@ -78,8 +78,7 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
 }
 
 /// What a message without any other sign calls itself.
-pub(super) fn by_its_words(mail: &Mail) -> WhyNot {
-    let speech = Speech::of(mail);
+pub(super) fn by_its_words(speech: &Speech<'_>) -> WhyNot {
     if speech.is_titled_as_receipt() {
         WhyNot::DispositionNotification
     } else if speech.calls_itself_an_answer() {

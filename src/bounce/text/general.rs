@@ -308,8 +308,7 @@ impl Weighing<'_> {
             for (address, at) in found.into_iter().take(50) {
                 let bare = without_label(&address);
                 let (at, address_len) = (at + address.len() - bare.len(), bare.len());
-                let address = bare.to_owned();
-                let address = address.trim_matches(['\'', '`', '*', '|', '.']).to_owned();
+                let address = bare.trim_matches(['\'', '`', '*', '|', '.']).to_owned();
                 let before = line.text.get(..at).unwrap_or_default();
                 let heads = line.text.starts_with(&format!("<{address}>:"));
                 let after = line.text.get(at + address.len()..).unwrap_or_default();

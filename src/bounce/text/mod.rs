@@ -71,6 +71,13 @@ pub struct TextRecipient {
     pub expired: bool,
 }
 
+impl TextRecipient {
+    /// Whether no code, and so no server's reply, is told of it.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.reply_code.is_none() && self.status.is_none()
+    }
+}
+
 /// Reads the words of a message as a bounce; `None` if they are none.
 #[must_use]
 pub fn read(mail: &Mail) -> Option<TextReading> {
