@@ -33,15 +33,8 @@ fuzz_target!(|bytes: &[u8]| {
     let findings: Vec<Finding> = bounce.recipients.iter().map(diagnose).collect();
     let now = Timestamp::from_second(1_790_000_000).expect("in range");
     let plan = reply::preview_plan(&bounce, vec![Language::zh_cn(), Language::en()], now);
-    let settings = reply::Settings {
-        from: Mailbox::parse("whybounced@corp.example.cn").expect("an address"),
-        from_name: None,
-        reply_to: None,
-        company: None,
-        helpdesk: None,
-        timezone: TimeZone::UTC,
-        administrator_is_told: false,
-    };
+    let from = Mailbox::parse("whybounced@corp.example.cn").expect("an address");
+    let settings = reply::Settings::plain(from, TimeZone::UTC);
     let cases = [(bounce, findings)];
     let mail = reply::render(&TEXTS, &settings, &plan, &cases, now);
     assert!(mail.bytes.is_ascii() && mail.bytes.split(|&b| b == b'\n').all(|line| line.len() <= 999));

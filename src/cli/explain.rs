@@ -94,15 +94,7 @@ pub(super) fn run(config: &Path, args: &Args, terminal: &mut Terminal) -> Result
 /// What a mail shows where no configuration says it: the sender is the author's own domain's.
 fn settings(addressee: &Mailbox) -> reply::Settings {
     let from = Mailbox::parse(&format!("whybounced@{}", addressee.domain())).unwrap_or_else(|| addressee.clone());
-    reply::Settings {
-        from,
-        from_name: None,
-        reply_to: None,
-        company: None,
-        helpdesk: None,
-        timezone: TimeZone::system(),
-        administrator_is_told: false,
-    }
+    reply::Settings::plain(from, TimeZone::system())
 }
 
 /// The original's language as far as it can be told: Chinese unless it is plainly another.

@@ -68,6 +68,15 @@ pub struct Settings {
     pub administrator_is_told: bool,
 }
 
+impl Settings {
+    /// Where nothing is configured but who writes and in what zone.
+    #[must_use]
+    pub fn plain(from: Mailbox, timezone: jiff::tz::TimeZone) -> Self {
+        let (from_name, reply_to, company, helpdesk) = (None, None, None, None);
+        Self { from, from_name, reply_to, company, helpdesk, timezone, administrator_is_told: false }
+    }
+}
+
 /// For whom an explanation is worded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Audience {

@@ -140,15 +140,7 @@ impl Desk {
 }
 
 fn company() -> reply::Settings {
-    reply::Settings {
-        from: Mailbox::parse("why@corp.example.cn").expect("an address"),
-        from_name: None,
-        reply_to: None,
-        company: None,
-        helpdesk: None,
-        timezone: TimeZone::UTC,
-        administrator_is_told: false,
-    }
+    reply::Settings::plain(Mailbox::parse("why@corp.example.cn").expect("an address"), TimeZone::UTC)
 }
 
 fn refused(status: &'static str, diagnostic: &str) -> String {
