@@ -362,11 +362,11 @@ impl Catalogue {
     }
 }
 
-/// Whether one of two names is the other or stands within it: `mx.example.cn` and `example.cn`.
+/// Whether two names belong to one organisation, as the public suffix list tells it: `mx.example.cn` and
+/// `mail.example.cn`.
 fn related(one: &str, other: &str) -> bool {
-    let (inner, outer) = if one.len() < other.len() { (other, one) } else { (one, other) };
-    let (inner, outer) = (inner.to_ascii_lowercase(), outer.to_ascii_lowercase());
-    inner.strip_suffix(&outer).is_some_and(|it| it.is_empty() || it.ends_with('.'))
+    let organisation = |name: &str| psl::domain_str(&name.to_ascii_lowercase()).map(str::to_owned);
+    one.eq_ignore_ascii_case(other) || organisation(one).is_some_and(|it| Some(it) == organisation(other))
 }
 
 /// Characters of the text around the recipients in which a reason is looked for.

@@ -406,14 +406,16 @@ fn replies_keep_their_cause_bare_and_as_a_bounce_quotes_them() {
 
 #[test]
 fn an_address_no_router_takes_is_of_another_domain_unless_it_is_our_own() {
-    let cause = |reporting: &str| {
-        let (mut bounce, report) = report(Some("Unrouteable address"), None);
+    let cause = |reporting: &str, recipient: &str| {
+        let (mut bounce, mut report) = report(Some("Unrouteable address"), None);
+        report.final_recipient = Mailbox::parse(recipient).unwrap();
         bounce.format = "exim".to_owned();
         bounce.reporting_mta = Some(reporting.to_owned());
         catalogue().diagnose(&bounce, &report, Home::Elsewhere).cause.as_str().to_owned()
     };
-    assert_eq!(cause("mail.example.cn"), "host_unknown");
-    assert_eq!(cause("mx.example.org"), "user_unknown");
+    assert_eq!(cause("mail.example.cn", "li@example.org"), "host_unknown");
+    assert_eq!(cause("mx.example.org", "li@example.org"), "user_unknown");
+    assert_eq!(cause("mx.example.org", "li@sales.example.org"), "user_unknown");
     assert_eq!(said("550 Unrouteable address").cause.as_str(), "user_unknown");
 }
 
