@@ -121,7 +121,7 @@ pub struct Bounce {
     pub envelope: Envelope,
     /// The returned text begins with filler (AAAAZZZZ…): `design.md` §8.8, row 2.7.
     pub filler_seen: bool,
-    /// The report's human-readable text, decoded, at most 16 KB; kept for review, never matched.
+    /// The report's human-readable text, decoded, at most 16 KB: for review, and for a reason that no recipient's own words give.
     pub human_text: String,
     /// What was wrong with the message's form, for review.
     pub defects: Vec<String>,

@@ -209,6 +209,7 @@ fn is_known_field(name: &str) -> bool {
 /// The report's fields and the words around them, joined to one bounce; `None` if it names nobody.
 fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str) -> Option<Bounce> {
     let is_report = report.reporting_mta.is_some() || !report.recipients.is_empty();
+    let action = reading.as_ref().map_or(Action::Failed, |it| it.action);
     let (format, text_mta, told, particulars, original_at, provenance) = match reading {
         Some(it) => (Some(it.format), it.reporting_mta, it.recipients, it.particulars, it.original_at, it.provenance),
         None => (None, None, Vec::new(), text::Particulars::default(), None, Provenance::Guess),
@@ -245,7 +246,7 @@ fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str) 
         return Some(inner);
     }
     if recipients.is_empty() {
-        recipients.extend(only_recipient(returned.as_ref(), human, provenance));
+        recipients.extend(only_recipient(returned.as_ref(), human, action, provenance));
     }
     if recipients.is_empty() {
         return None;
@@ -359,7 +360,12 @@ fn cut_short(own: &str, said: Option<&str>) -> bool {
 }
 
 /// Nobody is named, but the returned original went to one address only.
-fn only_recipient(original: Option<&Original>, human: &str, provenance: Provenance) -> Option<RecipientReport> {
+fn only_recipient(
+    original: Option<&Original>,
+    human: &str,
+    action: Action,
+    provenance: Provenance,
+) -> Option<RecipientReport> {
     let original = original?;
     let sender: Option<&Mailbox> = match &original.return_path {
         Some(ReversePath::Mailbox(it)) => Some(it),
@@ -369,6 +375,7 @@ fn only_recipient(original: Option<&Original>, human: &str, provenance: Provenan
     if sender.is_some_and(|it| it.same_mailbox(only)) {
         return None;
     }
+    let human = text::without_asides(human);
     let words = human.lines().map(str::trim).filter(|it| !it.is_empty());
     let diagnostic = words
         .clone()
@@ -378,7 +385,7 @@ fn only_recipient(original: Option<&Original>, human: &str, provenance: Provenan
     Some(RecipientReport {
         final_recipient: only.clone(),
         original_recipient: None,
-        action: Action::Failed,
+        action,
         status: diagnostic.as_deref().and_then(text::codes::status),
         reply_code: diagnostic.as_deref().and_then(text::codes::reply_code),
         diagnostic,

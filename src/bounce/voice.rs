@@ -140,7 +140,7 @@ impl<'m> Speech<'m> {
     }
 
     fn text(&self) -> &str {
-        self.text.get_or_init(|| folded(head(self.source, HEAD)))
+        self.text.get_or_init(|| folded(&text::without_asides(head(self.source, HEAD))))
     }
 
     fn says(&self, words: &Words) -> bool {

@@ -14,7 +14,7 @@ use super::{
     text::Text,
     together::Sentences,
 };
-use crate::bounce::{Bounce, RecipientReport};
+use crate::bounce::{Bounce, RecipientReport, text};
 
 /// More rivals than this help nobody.
 const RIVALS: usize = 8;
@@ -93,7 +93,8 @@ impl Catalogue {
     fn told_around(&self, bounce: &Bounce, picked: &Words<'_>) -> Option<Diagnosis> {
         let [_] = bounce.recipients[..] else { return None };
         // A refused RCPT makes the DATA after it fail too: the reply to that is no reason.
-        let lines = bounce.human_text.split_inclusive('\n').filter(|it| !it.starts_with("<<< 503"));
+        let human = text::without_asides(&bounce.human_text);
+        let lines = human.split_inclusive('\n').filter(|it| !it.starts_with("<<< 503"));
         let human: String = lines.flat_map(str::chars).take(HUMAN_TEXT).collect();
         let mut words = self.words(&human);
         words.abroad = picked.abroad;

@@ -260,9 +260,9 @@ impl<'p> Reader<'p> {
 
     /// Names the recipients of a line that a pattern knows; `false` if none does.
     fn recipient(&mut self, line: &Line<'_>) -> bool {
-        let deeper = self.blanks == 0
-            && self.open == Open::Recipient
-            && self.entries.last().is_some_and(|it| line.indent > it.indent);
+        // HTML and gateways lose the indent, but not that the alias is told right below its recipient.
+        let told_of = |it: &Entry| line.indent > it.indent || self.patterns.alias.is_match(line);
+        let deeper = self.blanks == 0 && self.open == Open::Recipient && self.entries.last().is_some_and(told_of);
         if deeper || self.entries.len() >= RECIPIENT_LIMIT {
             return false;
         }

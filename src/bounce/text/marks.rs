@@ -41,6 +41,8 @@ pub(super) enum Sign {
     Daemon,
     /// The subject warns.
     DelayedSubject,
+    /// Words that gateways and mail programs put around others.
+    Aside,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -114,6 +116,15 @@ impl Marks {
     /// Looks for every mark in the lines and the fields. Marks at or after the line `cut` (or where
     /// a mark says that the original begins, if that is earlier) do not count.
     pub(super) fn scan(&self, lines: &[Line<'_>], cut: usize, fields: Fields<'_>) -> Seen {
+        let mut seen = self.scan_lines(lines, cut);
+        self.search(&edged(fields.from), Place::From, |use_, _| seen.take(use_, 0));
+        self.search(&edged(fields.subject), Place::Subject, |use_, _| seen.take(use_, 0));
+        self.scan_headers(fields.headers, &mut seen);
+        seen
+    }
+
+    /// Looks for every mark in the lines alone.
+    pub(super) fn scan_lines(&self, lines: &[Line<'_>], cut: usize) -> Seen {
         let lines = lines.get(..cut).unwrap_or(lines);
         let mut text = String::with_capacity(lines.iter().map(|it| it.text.len()).sum());
         let mut starts = Vec::with_capacity(lines.len());
@@ -135,9 +146,6 @@ impl Marks {
         let end = seen.first(Sign::Original).unwrap_or(usize::MAX);
         seen.signs.retain(|(sign, line)| *line < end || *sign == Sign::Original);
         seen.conditions.retain(|(_, line)| *line <= end);
-        self.search(&edged(fields.from), Place::From, |use_, _| seen.take(use_, 0));
-        self.search(&edged(fields.subject), Place::Subject, |use_, _| seen.take(use_, 0));
-        self.scan_headers(fields.headers, &mut seen);
         seen
     }
 

@@ -4,6 +4,7 @@
 //! Reading extracts only. It is asked when a message carries no readable delivery status
 //! notification, and for better words where the notification's own are poor.
 
+mod aside;
 pub mod codes;
 mod descriptor;
 mod engine;
@@ -24,7 +25,7 @@ mod transcript;
 #[cfg(test)]
 mod tests;
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use crate::{
     bounce::{Action, Provenance},
@@ -40,6 +41,8 @@ pub struct TextReading {
     pub format: String,
     /// The host that speaks, lower-cased.
     pub reporting_mta: Option<String>,
+    /// What became of the message, as far as the text says it of all recipients.
+    pub action: Action,
     /// Each recipient that the text names; may be empty where the text names none.
     pub recipients: Vec<TextRecipient>,
     /// Where in `Mail::text()` (octets) the pasted original, or its header block, begins.
@@ -99,6 +102,12 @@ pub fn system(format: &str) -> Option<&'static str> {
 #[must_use]
 pub fn returns_late(format: &str) -> bool {
     FORMATS.returns_late(format)
+}
+
+/// The words of a bounce without what gateways and mail programs put around them.
+#[must_use]
+pub fn without_asides(human: &str) -> Cow<'_, str> {
+    FORMATS.without_asides(human)
 }
 
 /// Whether a subject is of the kind that bounces bear.

@@ -1,10 +1,10 @@
 //! From a message to its reading: marks, the claimed format's reading, what is missing from
 //! elsewhere (fields, a feedback link, the general reader), and all of it in the reading's form.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use super::{
-    Particulars, TextReading, TextRecipient, codes,
+    Particulars, TextReading, TextRecipient, aside, codes,
     descriptor::Format,
     engine::{self, Found},
     general,
@@ -92,6 +92,16 @@ impl Formats {
         self.marks.subject_says(&[Sign::DelayedSubject], subject)
     }
 
+    pub(super) fn without_asides<'t>(&self, human: &'t str) -> Cow<'t, str> {
+        let mut lines = lines::lines(human);
+        let seen = self.marks.scan_lines(&lines, lines.len());
+        if !aside::empty(&mut lines, &seen) {
+            return Cow::Borrowed(human);
+        }
+        let left: Vec<&str> = lines.iter().map(|it| &*it.text).collect();
+        Cow::Owned(left.join("\n"))
+    }
+
     pub(super) fn read(&self, mail: &Mail) -> Option<TextReading> {
         let text = self.look_at(mail);
         let reading = self.recipients(&text)?;
@@ -114,6 +124,7 @@ impl Formats {
         Some(TextReading {
             format: reading.format.map_or("general", |it| &it.name).to_owned(),
             reporting_mta: spoken.reporting_mta(),
+            action: spoken.action(),
             recipients,
             original_at: text.original_at,
             particulars: reading.particulars.or(Particulars::of_lines(&text.lines, &self.shared)),
@@ -147,6 +158,7 @@ impl Formats {
             lines = lines::lines(&decoded).into_iter().map(Line::into_owned).collect();
             seen = self.marks.scan(&lines, lines.len(), fields);
         }
+        aside::empty(&mut lines, &seen);
         Text { mail, fields, lines, seen, original_at }
     }
 

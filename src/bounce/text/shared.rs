@@ -15,6 +15,7 @@ pub(super) struct Shared {
     delayed: Vec<String>,
     delayed_subject: Vec<String>,
     delivered: Vec<String>,
+    delivered_subject: Vec<String>,
     expired: Vec<String>,
     sentence: Vec<String>,
     /// What bounces say, and people too.
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     /// What parcel services speak of, whose mail sounds like a bounce's.
     goods: Vec<String>,
     daemon: Vec<String>,
+    /// What gateways and mail programs put around a bounce.
+    aside: Vec<String>,
     remote_mta: Vec<String>,
     reporting_mta: Vec<String>,
     /// Words around an address that say it is not a failed recipient.
@@ -60,12 +63,13 @@ pub(super) struct SharedPatterns {
 }
 
 impl Shared {
-    pub(super) fn marks(&self) -> [(Sign, Place, &[String]); 11] {
+    pub(super) fn marks(&self) -> [(Sign, Place, &[String]); 13] {
         [
             (Sign::Original, Place::Text, &self.original),
             (Sign::Delayed, Place::Text, &self.delayed),
             (Sign::DelayedSubject, Place::Subject, &self.delayed_subject),
             (Sign::Delivered, Place::Text, &self.delivered),
+            (Sign::Delivered, Place::Subject, &self.delivered_subject),
             (Sign::Expired, Place::Text, &self.expired),
             (Sign::Sentence, Place::Text, &self.sentence),
             (Sign::Hint, Place::Text, &self.hint),
@@ -73,6 +77,7 @@ impl Shared {
             (Sign::Goods, Place::Subject, &self.goods),
             (Sign::Goods, Place::Text, &self.goods),
             (Sign::Daemon, Place::From, &self.daemon),
+            (Sign::Aside, Place::Text, &self.aside),
         ]
     }
 

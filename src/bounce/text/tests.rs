@@ -234,3 +234,54 @@ fn every_row_of_a_list_is_read_with_its_own_reason() {
         assert_eq!(told, expected, "{rows}");
     }
 }
+
+/// What gateways put around mail that comes from outside, as staff see it.
+const BANNER: &str = "【外部邮件】此邮件来自公司外部，请谨慎点击链接和附件。\n\
+    CAUTION: This email originated from outside of the organization.\n\
+    Do not click links unless you recognise the sender.\n\n";
+const NOTICE: &str = "\n\n-- \nThis e-mail and any attachments are confidential. If you are not the intended recipient,\n\
+    please tell the sender and delete it.\n\n本邮件及其附件含有保密信息，仅限于发送给上面地址中列出的个人。\n";
+
+#[test]
+fn what_gateways_put_around_a_bounce_tells_nothing_of_it() {
+    let words = "Your message could not be delivered to:\n\n    li@example.org\n\nThe following is said of it:\n\n    mailbox gone away\n";
+    let read = |body: &str| {
+        let head = "Return-Path: <>\nFrom: MAILER-DAEMON@example.org\nSubject: Undelivered mail\nContent-Type: text/plain; charset=utf-8\n\n";
+        read(&Mail::parse(format!("{head}{body}").as_bytes())).map(|it| it.recipients)
+    };
+    let plain = read(words);
+    assert_eq!(plain.as_ref().map(Vec::len), Some(1));
+    assert_eq!(read(&format!("{BANNER}{words}")), plain);
+    assert_eq!(read(&format!("{words}{NOTICE}")), plain);
+    assert_eq!(without_asides(words), words);
+    assert_eq!(without_asides(&format!("{BANNER}{words}{NOTICE}")).trim().lines().last(), Some("mailbox gone away"));
+}
+
+#[test]
+fn every_sample_of_plain_text_reads_the_same_behind_a_banner() {
+    let banner = BANNER.split_once('\n').unwrap().1;
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for (_, path) in samples() {
+        let bytes = fs::read(path.with_extension("eml")).unwrap();
+        let Ok(written) = String::from_utf8(bytes) else { continue };
+        let Some((head, body)) = written.split_once("\n\n") else { continue };
+        let folded = head.to_lowercase();
+        if ["multipart", "text/html", "base64", "quoted-printable", "message/"].iter().any(|it| folded.contains(it)) {
+            continue;
+        }
+        tried += 1;
+        let read = |text: &str| read(&Mail::parse(text.as_bytes())).map(|it| (it.format, it.recipients));
+        if read(&format!("{head}\n\n{banner}{body}")) != read(&written) {
+            wrong.push(path.display().to_string());
+        }
+    }
+    assert!(tried > 40 && wrong.is_empty(), "{tried} tried, {wrong:#?}");
+}
+
+#[test]
+fn a_reply_that_speaks_of_mail_from_outside_is_no_banner() {
+    for reply in ["550 5.7.1 This message originated from outside: not allowed here", "该邮件组不接收外部邮件"]
+    {
+        assert_eq!(without_asides(reply), reply);
+    }
+}
