@@ -204,17 +204,22 @@ fn goes_on(block: &Headers) -> bool {
         && (has(&["action", "diagnostic-code"]) || has(&["status"]) && block.iter().count() == 1)
 }
 
-/// Further lines of a reply that begin at the margin (nullmailer) belong to the field before them.
+/// Further lines of a reply that begin at the margin (nullmailer, gateways that break long lines) belong to the
+/// field before them.
 fn unfolded_replies(block: &str) -> Cow<'_, str> {
-    let is_reply = |line: &str| {
-        let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-        digits == 3 && line.as_bytes().get(3).is_some_and(|it| matches!(it, b' ' | b'-'))
-    };
-    if !block.lines().skip(1).any(is_reply) {
+    if !block.lines().skip(1).any(is_torn_off) {
         return Cow::Borrowed(block);
     }
-    let indented = block.split_inclusive('\n').flat_map(|line| [if is_reply(line) { " " } else { "" }, line]);
+    let indented = block.split_inclusive('\n').flat_map(|line| [if is_torn_off(line) { " " } else { "" }, line]);
     Cow::Owned(indented.collect())
+}
+
+/// Whether a line at the margin begins no field (RFC 5322 §2.2), and is no boundary.
+fn is_torn_off(line: &str) -> bool {
+    let is_name =
+        |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_');
+    let named = line.split_once(':').is_some_and(|(name, value)| is_name(name.trim_end()) && !value.starts_with("//"));
+    !named && line.starts_with(char::is_alphanumeric)
 }
 
 fn take(report: &mut Report, group: &mut Group, name: &str, value: &str) {

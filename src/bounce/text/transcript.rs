@@ -3,6 +3,8 @@
 //! `... while talking to HOST:`, `>>> RCPT To:<a@b>`, `<<< 550 …`, and the program's own line
 //! `550 5.1.1 <a@b>... User unknown` after them.
 
+use std::borrow::Cow;
+
 use super::{codes, lines::Line, patterns::addresses};
 
 /// What a transcript says of one address, or of all.
@@ -21,8 +23,9 @@ pub(super) fn read(lines: &[Line<'_>]) -> Transcript {
     let mut found = Transcript::default();
     let mut addressed: Option<String> = None;
     let mut reply: Vec<&str> = Vec::new();
-    for line in lines {
-        let text = &*line.text;
+    let lines = rejoined(lines);
+    for line in &lines {
+        let text = &**line;
         if let Some(host) = after(text, "while talking to ") {
             found.host = Some(host.trim_end_matches([':', '.', ' ']).to_owned());
         } else if let Some(command) = text.strip_prefix(">>>") {
@@ -38,6 +41,25 @@ pub(super) fn read(lines: &[Line<'_>]) -> Transcript {
     }
     flush(&mut found, addressed.as_deref(), &mut reply);
     found
+}
+
+/// The lines of which a gateway has broken those of replies that were too long for it.
+fn rejoined<'l>(lines: &'l [Line<'_>]) -> Vec<Cow<'l, str>> {
+    let mut whole: Vec<Cow<'l, str>> = Vec::with_capacity(lines.len());
+    for line in lines {
+        match whole.last_mut().filter(|it| is_broken_off(it, &line.text)) {
+            Some(before) => *before = Cow::Owned(format!("{before} {}", line.text)),
+            None => whole.push(Cow::Borrowed(&line.text)),
+        }
+    }
+    whole
+}
+
+/// Whether a reply ends amid its sentence, and a line goes on with it.
+fn is_broken_off(reply: &str, next: &str) -> bool {
+    let is_reply = codes::reply_code(reply.trim_start_matches("<<< ")).is_some();
+    let amid = reply.ends_with(':') || reply.ends_with(char::is_lowercase) && next.starts_with(char::is_lowercase);
+    is_reply && amid && next.starts_with(char::is_alphabetic)
 }
 
 fn flush(found: &mut Transcript, addressed: Option<&str>, reply: &mut Vec<&str>) {
@@ -90,6 +112,10 @@ mod tests {
         let found = read(&lines(text));
         assert_eq!(found.host.as_deref(), Some("mx.example.org"));
         assert_eq!(found.replies, [("a@example.org".to_owned(), "550-5.1.1 no such user".to_owned())]);
+        let found =
+            read(&lines("550 <a@example.org>: Recipient address rejected:\nUser unknown in local\nrecipient table\n"));
+        let whole = "550 <a@example.org>: Recipient address rejected: User unknown in local recipient table";
+        assert_eq!(found.replies, [("a@example.org".to_owned(), whole.to_owned())]);
         let found = read(&lines("<a@example.org>... Deferred: Connection refused by mx.example.org.\n"));
         assert_eq!(found.replies, [("a@example.org".to_owned(), "Connection refused by mx.example.org.".to_owned())]);
     }
