@@ -25,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "journal",
         &["catalogue", "mail", "bounce", "diagnosis", "evidence", "policy", "reply", "outbox", "source", "outbound"],
     ),
-    ("source", &["mail", "net"]),
+    ("source", &["catalogue", "mail", "net"]),
     ("outbound", &["mail", "net", "reply", "outbox"]),
     (
         "config",

@@ -3,7 +3,12 @@
 //! It errs on the side of looking: what it passes is fetched and judged by `bounce`. What it does
 //! not pass is never fetched (`design.md` §2, 2).
 
+use std::sync::LazyLock;
+
 use mail_parser::{HeaderName, HeaderValue, MessageParser};
+use serde::Deserialize;
+
+use crate::catalogue;
 
 /// The header fields that are asked for.
 pub const FIELDS: &[&str] = &[
@@ -17,65 +22,15 @@ pub const FIELDS: &[&str] = &[
     "X-Auto-Response-Suppress",
 ];
 
-/// Local parts and display names of those who write bounces.
-const DAEMONS: &[&str] = &[
-    "mailer-daemon",
-    "mailer daemon",
-    "mailerdaemon",
-    "postmaster",
-    "mail delivery",
-    "mail-daemon",
-    "maildaemon",
-    "microsoftexchange",
-    "mdaemon",
-    "mail administrator",
-    "mail system",
-    "delivery subsystem",
-    "bounce",
-    "邮件系统",
-    "系统管理员",
-    "退信",
-    "邮局管理员",
-];
+/// `catalogue/likely-bounces.toml`: words of a sender's name or address, and of a subject.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Likely {
+    from: Vec<String>,
+    subject: Vec<String>,
+}
 
-/// Words of a bounce's subject.
-const SUBJECTS: &[&str] = &[
-    "undeliver",
-    "not deliver",
-    "delivery status",
-    "delivery fail",
-    "failure notice",
-    "delivery report",
-    "returned mail",
-    "return to sender",
-    "returned to sender",
-    "delivery has failed",
-    "mail delivery",
-    "could not be delivered",
-    "non-delivery",
-    "nondelivery",
-    "message not delivered",
-    "delivery delay",
-    "delayed mail",
-    "failed to deliver",
-    "delivery problem",
-    "退信",
-    "退回",
-    "无法送达",
-    "未送达",
-    "无法投递",
-    "投递失败",
-    "发送失败",
-    "未能送达",
-    "无法传递",
-    "未传递",
-    "传递失败",
-    "被退",
-    "延迟",
-    "無法",
-    "退件",
-    "未傳遞",
-];
+static LIKELY: LazyLock<Likely> = LazyLock::new(|| catalogue::table("likely-bounces.toml").unwrap_or_default());
 
 /// Whether a header looks like that of a bounce, for one reason at least.
 #[must_use]
@@ -90,11 +45,11 @@ pub fn likely_bounce(header: &[u8]) -> bool {
         message.headers().iter().filter(|it| it.name == name).map(|it| words(&it.value)).collect::<String>()
     };
     let from = format!("{} {}", text(HeaderName::From), text(HeaderName::Sender)).to_lowercase();
-    if DAEMONS.iter().any(|daemon| from.contains(daemon)) {
+    if LIKELY.from.iter().any(|it| from.contains(it.as_str())) {
         return true;
     }
     let subject = message.subject().unwrap_or_default().to_lowercase();
-    if SUBJECTS.iter().any(|word| subject.contains(word)) {
+    if LIKELY.subject.iter().any(|it| subject.contains(it.as_str())) {
         return true;
     }
     // Out-of-office notices have a null return path, too; they say that they are replies.
@@ -116,6 +71,12 @@ fn words(value: &HeaderValue<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_file_is_what_is_read() {
+        let written: Likely = catalogue::written("likely-bounces.toml");
+        assert!(!written.from.is_empty() && !written.subject.is_empty());
+    }
 
     #[test]
     fn bounces_are_looked_at_and_private_mail_is_not() {

@@ -7,28 +7,13 @@ use super::{
     wire::{Command, Fault},
 };
 use crate::{
+    catalogue,
     mail::MessageId,
     source::{After, Error, Survey},
 };
 
 /// No server has that many folders; a hostile one shall not fill our memory.
 const MOST_FOLDERS: usize = 10_000;
-
-/// Names of the Sent folder where the server does not mark it (RFC 6154), the last part, in lower case.
-const SENT_NAMES: &[&str] = &[
-    "sent",
-    "sent items",
-    "sent messages",
-    "sent mail",
-    "sent-mail",
-    "已发送",
-    "已发送邮件",
-    "已发邮件",
-    "寄件備份",
-    "寄件备份",
-    "寄件匣",
-    "已寄送郵件",
-];
 
 /// A folder as LIST shows it, name decoded.
 #[derive(Clone, Debug)]
@@ -141,7 +126,7 @@ fn sent_folders(mut listed: Vec<Listed>) -> Vec<String> {
     if listed.iter().any(|it| it.sent) {
         listed.retain(|it| it.sent);
     } else {
-        listed.retain(|it| SENT_NAMES.contains(&it.last_part.as_str()));
+        listed.retain(|it| catalogue::list("sent-folders.txt").any(|name| name == it.last_part));
     }
     listed.into_iter().map(|it| it.name).collect()
 }
