@@ -25,6 +25,16 @@ pub(crate) fn is_public_domain(domain: &str) -> bool {
     list("public-domains.txt").any(|it| it == domain)
 }
 
+/// Whether a name is of a pattern: `*` at either end of that stands for anything.
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (Some(end), None) => name.ends_with(end),
+        (None, Some(start)) => name.starts_with(start),
+        (Some(within), Some(_)) => name.contains(within.strip_suffix('*').unwrap_or_default()),
+        (None, None) => name == pattern,
+    }
+}
+
 /// What one TOML file says, by its path below `catalogue/`; a test reads it as it is written (`written`).
 pub(crate) fn table<T: Deserialize<'static>>(path: &str) -> Result<T, serde_json::Error> {
     serde_json::from_str(file(path).unwrap_or_default())
@@ -51,6 +61,15 @@ pub(crate) fn source(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_is_open_at_its_stars() {
+        for (pattern, fitting, other) in
+            [("a", "a", "ab"), ("a*", "ab", "ba"), ("*a", "ba", "ab"), ("*a*", "bab", "bb")]
+        {
+            assert!(fits(pattern, fitting) && !fits(pattern, other), "{pattern}");
+        }
+    }
 
     #[test]
     fn what_is_embedded_says_what_is_written() {

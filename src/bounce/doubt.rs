@@ -1,10 +1,11 @@
 //! Whether what reads like a bounce is one, where a guess is all there is and nothing came back.
 
 use super::{
-    Provenance,
+    Provenance, senders,
     text::{self, TextReading, TextRecipient},
     voice::{self, Speech},
     why_not,
+    words::{self, Kind},
 };
 use crate::mail::{Mail, header::addresses};
 
@@ -20,8 +21,8 @@ pub(super) fn is_doubtful(mail: &Mail, reading: &TextReading, speech: &Speech<'_
     if reading.provenance != Provenance::Guess || from.trim().is_empty() {
         return false;
     }
-    if why_not::is_daemon_name(from) {
-        return why_not::is_postmasters(from) && is_letter(mail, reading, speech);
+    if senders::is_daemon(from) {
+        return senders::is_postmaster(from) && is_letter(mail, reading, speech);
     }
     let to_author = speech.is_to_the_author();
     if !speech.is_of_mail() && reading.recipients.iter().all(TextRecipient::is_quiet) {
@@ -86,10 +87,11 @@ pub(super) fn is_service(mail: &Mail, reading: &TextReading, speech: &Speech<'_>
 
 /// Whether a subject is a bounce's, for more than that it speaks of bounces.
 fn is_titled(subject: &str) -> bool {
-    const OWN: &[&str] = &["退信", "系统退信", "邮件退信", "来自", "【退信", "[退信"];
-    let others = subject.to_lowercase().replace("bounce", "");
-    let own = OWN.iter().any(|it| subject.trim_start().starts_with(it));
-    text::is_bounce_subject(&if own { others } else { others.replace("退信", "") })
+    if words::begin(Kind::BounceTitle, subject.trim_start()) {
+        return text::is_bounce_subject(subject);
+    }
+    let subject = subject.to_lowercase();
+    text::is_bounce_subject(&words::of(Kind::Bounce).iter().fold(subject, |it, word| it.replace(word, "")))
 }
 
 /// A link, and words that lure to it.
@@ -104,7 +106,7 @@ pub(super) fn is_bait(mail: &Mail, reading: &TextReading, speech: &Speech<'_>) -
         return false;
     }
     let from = mail.header("from").unwrap_or_default();
-    let stranger = || !why_not::is_daemon_name(from.rsplit('<').next().unwrap_or_default());
+    let stranger = || !senders::is_daemon(from.rsplit('<').next().unwrap_or_default());
     let lures = speech.lures();
     let guessed = reading.provenance == Provenance::Guess;
     let asks = lures || guessed && (stranger() && speech.asks_to_click() || !speech.is_to_the_author());
@@ -121,7 +123,7 @@ pub(super) fn is_consistent(mail: &Mail, reading: &TextReading, speech: &Speech<
     let first = |field: &str| addresses(mail.header(field).unwrap_or_default()).into_iter().next().map(|(_, it)| it);
     let (Some(author), Some(path)) = (first("from"), first("return-path")) else { return false };
     author.same_mailbox(&path)
-        && why_not::is_daemon_name(author.local())
+        && senders::is_daemon(author.local())
         && !reading.recipients.is_empty()
         && !reading.recipients.iter().any(TextRecipient::is_quiet)
         && !why_not::names_only_its_reader(mail, reading.recipients.iter().map(|it| &it.address))

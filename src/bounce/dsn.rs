@@ -13,6 +13,7 @@ use super::{
     envelope::date,
     text::{self, codes},
     why_not,
+    words::{self, Kind},
 };
 use crate::mail::{
     EnhancedStatusCode, Mail, Mailbox, Part,
@@ -124,7 +125,7 @@ pub(super) fn refusal(mail: &Mail) -> Option<Report> {
     let deleted = deleted.first("disposition").is_some_and(|it| says(it, "deleted"));
     let rejected = || {
         mail.header("auto-submitted").is_some_and(|it| says(it, "rejected"))
-            || words().is_some_and(|it| says(&it, "automatically rejected"))
+            || words().is_some_and(|it| words::are_in(Kind::Refused, &it.to_ascii_lowercase()))
     };
     if !deleted || !rejected() {
         return None;

@@ -1,12 +1,19 @@
 //! Bounces that a person hands on: as an attachment, or pasted and quoted inline (`design.md` §5).
 
-use super::{Bounce, Recognition, WhyNot, reader::read, text, voice::Speech, why_not};
+use super::{
+    Bounce, Recognition, WhyNot,
+    reader::read,
+    senders, text,
+    voice::Speech,
+    why_not,
+    words::{self, Kind},
+};
 use crate::mail::{Mail, Mailbox, Part, header::addresses};
 
 /// The bounce inside an attached message, with the person who forwarded it. Providers and lists
 /// that wrap bounces mechanically are no persons.
 pub(super) fn attached(mail: &Mail) -> Option<(Bounce, Option<Mailbox>)> {
-    Some((within(mail, 3)?, person(mail).filter(|it| !why_not::is_nobodys_name(it.local()))))
+    Some((within(mail, 3)?, person(mail).filter(|it| !senders::is_nobody(it.local()))))
 }
 
 /// The first bounce among the attached messages, or among those attached to them.
@@ -39,8 +46,8 @@ pub(super) fn hands_on(mail: &Mail) -> Option<Mailbox> {
     let reports = mail.parts().first().is_some_and(|it| it.content_type() == "multipart/report");
     let subject = mail.header("subject").unwrap_or_default();
     let (prefixed, bare) = why_not::without_prefix(subject);
-    let office = why_not::is_offices_name(person.local());
-    if reports || why_not::is_robots_name(person.local()) || office && !prefixed {
+    let office = senders::is_office(person.local());
+    if reports || senders::is_robot(person.local()) || office && !prefixed {
         return None;
     }
     let text = mail.text();
@@ -64,35 +71,19 @@ pub(super) fn hands_on(mail: &Mail) -> Option<Mailbox> {
 
 /// Whether a line announces a forwarded message, as mail programs do.
 fn announces(text: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "original message",
-        "forwarded message",
-        "begin forwarded",
-        "forwarded by",
-        "weitergeleitete nachricht",
-        "ursprüngliche nachricht",
-        "message transféré",
-        "mensaje reenviado",
-        "原始邮件",
-        "转发邮件",
-        "转发的邮件",
-        "轉寄",
-        "原始郵件",
-        "転送メッセージ",
-    ];
     text.lines().take(200).any(|line| {
         let bare = line.trim();
         let ruled = bare.starts_with("--") || bare.starts_with("__") || bare.ends_with([':', '：']);
-        ruled && bare.len() < 120 && !bare.contains("follow") && WORDS.iter().any(|it| bare.to_lowercase().contains(it))
+        let announced = || words::are_in(Kind::Forwarded, &bare.to_lowercase());
+        ruled && bare.len() < 120 && !words::are_in(Kind::Returned, bare) && announced()
     })
 }
 
 /// Whether the pasted header of a daemon's message stands near the top, as Foxmail and Outlook paste it.
 fn names_a_daemon(text: &str) -> bool {
-    const LABELS: &[&str] = &["from", "发件人", "寄件者", "寄件人", "差出人", "von", "de", "da", "от", "보낸 사람"];
     text.lines().take(60).filter_map(|it| it.split_once([':', '：'])).any(|(label, value)| {
         let label = label.trim_matches(['*', '>', ' ', '\u{3000}', '\u{a0}']).to_lowercase();
-        LABELS.contains(&label.as_str()) && why_not::is_daemon_name(value)
+        words::are(Kind::FromLabel, &label) && senders::is_daemon(value)
     })
 }
 
@@ -102,12 +93,12 @@ fn person(mail: &Mail) -> Option<Mailbox> {
         return None;
     }
     let author = addresses(mail.header("from")?).into_iter().next().map(|(_, mailbox)| mailbox)?;
-    (!why_not::has_null_path(mail) || !why_not::is_offices_name(author.local())).then_some(author)
+    (!why_not::has_null_path(mail) || !senders::is_office(author.local())).then_some(author)
 }
 
 /// What can be read of a bounce that stands within a person's own words. `None`: there is none.
 pub(super) fn quoted(mail: &Mail) -> Option<(Bounce, Option<Mailbox>)> {
-    let from = person(mail).filter(|it| !why_not::is_nobodys_name(it.local()))?;
+    let from = person(mail).filter(|it| !senders::is_nobody(it.local()))?;
     let pasted =
         mail.parts().iter().skip(1).filter(|it| it.is_text() && it.children().is_empty()).take(8).map(Part::text);
     std::iter::once(mail.text()).chain(pasted).find_map(|text| {
@@ -133,38 +124,11 @@ fn unquoted(text: &str) -> String {
 
 /// Where a pasted bounce may begin: at its own header, or at the words that daemons begin with.
 fn starts(text: &str) -> Vec<usize> {
-    const OPENINGS: &[&str] = &[
-        "from: ",
-        "发件人：",
-        "发件人:",
-        "return-path:",
-        "this is the mail system at host",
-        "hi. this is the",
-        "this message was created automatically",
-        "this is an automatically generated delivery",
-        "delivery has failed to these recipients",
-        "很抱歉您发送的邮件被退回",
-        "i'm sorry to have to inform you",
-        "address not found",
-        "your message wasn't delivered",
-        "the original message was received at",
-        "reporting-mta:",
-        "the following message to",
-        "this is a delivery status notification",
-        "your message to ",
-        "your message could not be delivered",
-        "your message cannot be delivered",
-        "your message did not reach",
-        "failed to deliver to",
-        "dies ist eine automatisch erstellte benachrichtigung",
-        "we're writing to let you know that the group",
-        "抱歉，您的邮件",
-    ];
     let mut found = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let lower = line.trim_start().to_lowercase();
-        if OPENINGS.iter().any(|it| lower.starts_with(it)) {
+        if words::begin(Kind::Header, &lower) || words::begin(Kind::Opening, &lower) {
             found.push(at);
             if found.len() >= 6 {
                 break;
@@ -178,8 +142,7 @@ fn starts(text: &str) -> Vec<usize> {
 /// Reads a pasted text as if a daemon had sent it.
 fn as_message(text: &str) -> Option<Bounce> {
     let own_header = text.get(..text.floor_char_boundary(2048))?.to_ascii_lowercase();
-    let whole =
-        own_header.starts_with("from: ") || own_header.starts_with("return-path:") || own_header.starts_with("发件人");
+    let whole = words::begin(Kind::Header, &own_header);
     let source = if whole {
         with_plain_header(text)
     } else {
@@ -201,16 +164,12 @@ fn as_message(text: &str) -> Option<Bounce> {
 
 /// The header that a mail program pasted on top, its labels as fields, parted from what follows.
 fn with_plain_header(text: &str) -> String {
-    const LABELS: &[(&str, &str)] = &[
-        ("发件人", "From"),
-        ("寄件者", "From"),
-        ("寄件人", "From"),
-        ("发送时间", "Date"),
-        ("收件人", "To"),
-        ("收件者", "To"),
-        ("抄送", "Cc"),
-        ("主题", "Subject"),
-        ("主旨", "Subject"),
+    const FIELDS: [(Kind, &str); 5] = [
+        (Kind::FromLabel, "From"),
+        (Kind::DateLabel, "Date"),
+        (Kind::ToLabel, "To"),
+        (Kind::CcLabel, "Cc"),
+        (Kind::SubjectLabel, "Subject"),
     ];
     let mut source = String::with_capacity(text.len() + 64);
     let mut rest = text;
@@ -218,7 +177,7 @@ fn with_plain_header(text: &str) -> String {
         let plain = line.trim_matches(['*', ' ', '\u{a0}', '\r']);
         let Some((label, value)) = plain.split_once([':', '：']).filter(|(label, _)| label.len() <= 24) else { break };
         let label = label.trim_matches(['*', ' ', '\u{3000}', '\u{a0}']);
-        let field = LABELS.iter().find(|(it, _)| *it == label).map_or(label, |(_, it)| *it);
+        let field = FIELDS.iter().find(|(kind, _)| words::are(*kind, label)).map_or(label, |(_, it)| *it);
         source.extend([field, ": ", value.trim_matches(['*', ' ', '\u{a0}']), "\n"]);
         rest = after;
     }
@@ -227,26 +186,13 @@ fn with_plain_header(text: &str) -> String {
 
 /// Whether subject or text of a person's mail give reason to look for a quoted bounce.
 pub(super) fn may_quote(mail: &Mail, because: WhyNot) -> bool {
+    const CODES: [&str; 3] = ["550 ", "554 ", "5.1.1"];
     if because != WhyNot::OrdinaryMail {
         return false;
     }
     let attached = mail.parts().iter().skip(1).filter(|it| it.is_text() && it.is_attachment()).take(8).map(Part::text);
-    let words = [
-        "mailer-daemon",
-        "postmaster",
-        "mail system",
-        "undeliver",
-        "delivery",
-        "returned to sender",
-        "failure notice",
-        "退信",
-        "退回",
-        "550 ",
-        "554 ",
-        "5.1.1",
-    ];
     std::iter::once(mail.text()).chain(attached).any(|text| {
         let head = text.get(..text.floor_char_boundary(32 * 1024)).unwrap_or(text).to_lowercase();
-        words.iter().any(|it| head.contains(it))
+        words::are_in(Kind::Quoted, &head) || CODES.iter().any(|it| head.contains(it))
     })
 }

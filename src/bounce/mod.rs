@@ -11,9 +11,11 @@ mod envelope;
 mod forwarded;
 mod original;
 mod reader;
+mod senders;
 pub mod text;
 mod voice;
 mod why_not;
+mod words;
 
 pub use reader::recognise;
 

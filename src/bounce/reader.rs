@@ -4,7 +4,7 @@ use super::{
     Action, Bounce, NotABounce, Original, Provenance, RecipientReport, Recognition, WhyNot, doubt,
     dsn::{self, Report},
     envelope::{envelope, kept},
-    forwarded, original,
+    forwarded, original, senders,
     text::{self, TextReading, TextRecipient},
     voice::Speech,
     why_not,
@@ -150,7 +150,7 @@ pub(super) fn read(mail: &Mail) -> Recognition {
 
 /// A daemon tells of a failure, and of nobody who failed.
 fn names_nobody_but_fails(mail: &Mail) -> bool {
-    why_not::is_daemon_name(mail.header("from").unwrap_or_default())
+    senders::is_daemon(mail.header("from").unwrap_or_default())
         && text::tells_failure(mail.text())
         && !text::is_warning_subject(mail)
         && !why_not::has_links(mail)
@@ -158,7 +158,7 @@ fn names_nobody_but_fails(mail: &Mail) -> bool {
 
 /// A daemon's name, a link, and no word of any server.
 fn is_lure_without_words(mail: &Mail, reading: &TextReading) -> bool {
-    !why_not::is_daemon_name(mail.header("from").unwrap_or_default().rsplit('<').next().unwrap_or_default())
+    !senders::is_daemon(mail.header("from").unwrap_or_default().rsplit('<').next().unwrap_or_default())
         && reading.recipients.iter().all(TextRecipient::is_quiet)
         && mail.header("return-path").is_none_or(|it| it.trim() != "<>")
         && why_not::is_lure(mail)

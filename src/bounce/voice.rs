@@ -39,6 +39,8 @@ struct Written {
     service: Vec<String>,
     label: Vec<String>,
     contact: Vec<String>,
+    address: Vec<String>,
+    answer_field: Vec<String>,
     list_field: Vec<String>,
     service_field: Vec<String>,
 }
@@ -159,9 +161,8 @@ impl<'m> Speech<'m> {
 
     /// The author of one message is spoken to; of his address services speak as well.
     pub(super) fn is_to_the_author(&self) -> bool {
-        const ADDRESS: &[&str] = &["your email address", "your e-mail address", "your mail address"];
-        let said =
-            |text: &str| VOICES.author.are_in(&ADDRESS.iter().fold(text.to_owned(), |it, cut| it.replace(cut, "")));
+        let without = |text: &str| VOICES.written.address.iter().fold(text.to_owned(), |it, cut| it.replace(cut, ""));
+        let said = |text: &str| VOICES.author.are_in(&without(text));
         said(self.subject()) || said(self.text())
     }
 
@@ -272,9 +273,14 @@ fn ends_in(words: &[String], before: &str) -> bool {
     words.iter().any(|it| close.ends_with(it.as_str()))
 }
 
+/// Whether a robot that answers wrote the fields.
+pub(super) fn has_answer_fields(headers: &Headers) -> bool {
+    VOICES.written.answer_field.iter().any(|it| headers.first(it).is_some_and(|it| !it.trim().is_empty()))
+}
+
 /// Whether a list wrote the fields.
 pub(super) fn has_list_fields(headers: &Headers) -> bool {
-    headers.iter().any(|it| VOICES.written.list_field.iter().any(|name| it.name.eq_ignore_ascii_case(name)))
+    VOICES.written.list_field.iter().any(|it| headers.first(it).is_some())
 }
 
 /// Whether a tracker, a scheduler or a monitor wrote the fields.

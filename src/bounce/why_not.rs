@@ -1,8 +1,9 @@
 //! What a message is that is no bounce, by its form and by the signs that robots leave.
 
 use super::{
-    WhyNot,
+    WhyNot, senders,
     voice::{self, Speech},
+    words::{self, Kind},
 };
 use crate::mail::{Mail, Mailbox, ReferenceId, header::addresses, mark};
 
@@ -54,9 +55,7 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
     let answers = submitted.starts_with("auto-replied")
         || submitted.starts_with("auto-generated")
         || submitted.starts_with("auto-notified")
-        || ["x-autoreply", "x-autorespond", "x-autoresponder", "x-mail-autoreply"]
-            .iter()
-            .any(|it| !field(it).is_empty())
+        || voice::has_answer_fields(headers)
         || matches!(field("precedence").as_str(), "auto_reply")
         || speech.is_titled_as_answer();
     let managed = voice::has_list_fields(headers);
@@ -90,12 +89,8 @@ pub(super) fn by_its_words(speech: &Speech<'_>) -> WhyNot {
 
 /// Whether the sender is an address at which a list or its manager takes requests.
 fn is_of_list_office(mail: &Mail) -> bool {
-    const MANAGERS: &[&str] = &["sympa", "majordomo", "listserv", "mailman", "listmaster", "listproc", "lists-owner"];
-    const OFFICES: &[&str] = &["-request", "-owner", "-confirm", "-subscribe", "-unsubscribe", "-help", "-moderators"];
-    let Some((_, author)) = addresses(mail.header("from").unwrap_or_default()).into_iter().next() else { return false };
-    let local = author.local().to_ascii_lowercase();
-    let bare = local.split('+').next().unwrap_or_default();
-    local.starts_with("owner-") || MANAGERS.contains(&bare) || OFFICES.iter().any(|it| bare.ends_with(it))
+    let author = addresses(mail.header("from").unwrap_or_default()).into_iter().next();
+    author.is_some_and(|(_, it)| senders::is_list_office(it.local()))
 }
 
 /// The kind of a robot or list that is no daemon and tells of a bounce that another got: a digest,
@@ -116,9 +111,9 @@ pub(super) fn tells_of_anothers(mail: &Mail) -> Option<WhyNot> {
         return None;
     }
     let (_, author) = addresses(from).into_iter().next()?;
-    let gateway = is_robots_name(author.local());
-    let service = robot == WhyNot::ListNotice
-        && (is_named(author.local(), &["notification", "noreply", "donotreply"]) || Speech::of(mail).is_of_a_member());
+    let gateway = senders::is_robot(author.local());
+    let service =
+        robot == WhyNot::ListNotice && (senders::is_notice(author.local()) || Speech::of(mail).is_of_a_member());
     (!gateway || service).then_some(robot)
 }
 
@@ -128,25 +123,21 @@ pub(super) fn tells_of_anothers(mail: &Mail) -> Option<WhyNot> {
 pub(super) fn is_plain_robot(mail: &Mail, robot: WhyNot) -> bool {
     let from = mail.header("from").unwrap_or_default();
     match robot {
-        WhyNot::ListNotice => !is_daemon_name(from),
+        WhyNot::ListNotice => !senders::is_daemon(from),
         WhyNot::AutoReply | WhyNot::Challenge => {
             let speech = Speech::of(mail);
             let says = speech.begins_as_answer() || speech.is_titled_as_challenge() || speech.is_of_one_who_left();
-            !is_daemon_name(from) && says
+            !senders::is_daemon(from) && says
         }
         _ => false,
     }
 }
 
-/// Whether the message went to an address at which a list takes bounces (Mailman, its second version
-/// at `-admin`, ezmlm, majordomo): then the list's fields in it are the original's.
+/// Whether the message went to an address at which a list takes bounces: then the list's fields in it are the
+/// original's.
 fn to_bounces(mail: &Mail) -> bool {
     let addressed = mail.header("to").map(addresses).unwrap_or_default();
-    addressed.iter().any(|(_, it)| {
-        let local = it.local().to_ascii_lowercase();
-        local.starts_with("owner-")
-            || local.split(['+', '=']).next().is_some_and(|it| it.ends_with("-bounces") || it.ends_with("-admin"))
-    })
+    addressed.iter().any(|(_, it)| senders::takes_bounces(it.local()))
 }
 
 /// A sender that no person writes as (RFC 2142 §5, RFC 5321 §4.5.5).
@@ -162,117 +153,16 @@ pub(super) fn has_null_path(mail: &Mail) -> bool {
 /// A sender that no person writes as, by name or address alone.
 pub(super) fn bears_a_daemons_name(mail: &Mail) -> bool {
     let from = mail.header("from").unwrap_or_default();
-    is_daemon_name(from) || is_named(from, DAEMONS_TOO)
-}
-
-/// Words in names of daemons, and of a few others.
-const DAEMONS_TOO: &[&str] = &[
-    "deliverysystem",
-    "deliverysubsystem",
-    "deliveryservice",
-    "deliveryagent",
-    "deliverynotif",
-    "deliveryreport",
-    "deliverystatus",
-    "deliveryfail",
-    "deliveryerror",
-    "messagedelivery",
-    "maildeliver",
-    "emaildeliver",
-    "mailerdeliver",
-    "bounce",
-];
-
-/// Names that daemons alone bear, squeezed.
-const DAEMONS: &[&str] = &[
-    "mailerdaemon",
-    "postmaster",
-    "maildelivery",
-    "mailadministrator",
-    "mailsystem",
-    "microsoftexchange",
-    "systemadministrator",
-    "mailerror",
-    "maildaemon",
-    "mdaemon",
-    "mmdf",
-    "smtpgateway",
-    "uucp",
-    "邮件系统",
-    "邮箱系统",
-    "系统管理员",
-    "系统邮件",
-    "系统通知",
-    "系统消息",
-    "系统信息",
-    "退信",
-    "邮件管理员",
-    "邮局",
-];
-
-/// Whether a sender bears a name that daemons alone bear.
-pub(super) fn is_daemon_name(from: &str) -> bool {
-    is_named(from, DAEMONS)
-}
-
-/// Whether a sender bears the name of an office at which people sit too.
-pub(super) fn is_postmasters(from: &str) -> bool {
-    is_named(from, &["postmaster", "管理员", "邮局"]) && !is_named(from, &["mailerdaemon"])
-}
-
-fn is_named(from: &str, names: &[&str]) -> bool {
-    let mut squeezed = from.to_lowercase();
-    squeezed.retain(char::is_alphanumeric);
-    names.iter().any(|it| squeezed.contains(it))
-}
-
-/// Local parts behind which nobody reads.
-pub(super) fn is_nobodys_name(local: &str) -> bool {
-    is_named(local, &["noreply", "donotreply", "daemon", "postmaster"])
-}
-
-/// Local parts that programs write as, compared without punctuation.
-pub(super) fn is_robots_name(local: &str) -> bool {
-    let mut squeezed = local.to_lowercase();
-    squeezed.retain(char::is_alphanumeric);
-    let names = [
-        "postmaster",
-        "noreply",
-        "donotreply",
-        "gateway",
-        "daemon",
-        "virus",
-        "inetgw",
-        "notification",
-        "notify",
-        "notice",
-        "alert",
-        "filter",
-        "firewall",
-        "smtp",
-        "mailer",
-        "mailrouter",
-        "mailgw",
-        "system",
-    ];
-    squeezed == "ndr"
-        || squeezed == "mmdf"
-        || squeezed.ends_with("admin")
-        || local.split(['+', '-']).skip(1).any(|it| it.eq_ignore_ascii_case("owner"))
-        || names.iter().any(|it| squeezed.contains(it))
+    senders::may_be_daemon(from)
 }
 
 /// Whether a subject begins as those of answers and forwardings do, and the subject without that.
 pub(super) fn without_prefix(subject: &str) -> (bool, &str) {
-    const PREFIXES: &[&str] = &[
-        "re", "aw", "fw", "fwd", "wg", "tr", "rv", "sv", "vs", "res", "enc", "antw", "回复", "答复", "转发", "轉寄",
-        "轉發", "回覆", "答覆",
-    ];
     let mut rest = subject.trim_start();
     let mut any = false;
     while let Some((head, tail)) = rest.split_once([':', '：']) {
         let word = head.split(['[', '(']).next().unwrap_or(head).trim().to_lowercase();
-        if !PREFIXES.contains(&word.as_str()) {
+        if !words::are(Kind::Prefix, &word) {
             break;
         }
         (any, rest) = (true, tail.trim_start());
@@ -296,45 +186,10 @@ pub(super) fn is_lure(mail: &Mail) -> bool {
     (voice::is_dressed(name) || as_ours()) && has_links(mail)
 }
 
-/// Local parts that offices and services write as, beside those of programs.
-pub(super) fn is_offices_name(local: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "mail",
-        "email",
-        "mails",
-        "message",
-        "messages",
-        "messagerie",
-        "correo",
-        "correio",
-        "posta",
-        "poczta",
-        "post",
-        "poststelle",
-        "robot",
-        "bot",
-        "service",
-        "servicedesk",
-        "antispam",
-        "spam",
-        "quarantine",
-        "delivery",
-        "server",
-        "mta",
-        "mx",
-        "relay",
-        "security",
-        "protection",
-    ];
-    let mut squeezed = local.to_lowercase();
-    squeezed.retain(char::is_alphanumeric);
-    is_robots_name(local) || NAMES.contains(&squeezed.as_str())
-}
-
 /// Whether the sender bears no name of a program's, and the reverse-path is not null.
 pub(super) fn is_of_a_person(mail: &Mail) -> bool {
     let author = addresses(mail.header("from").unwrap_or_default()).into_iter().next();
-    !is_daemon(mail) && author.is_some_and(|(_, it)| !is_offices_name(it.local()))
+    !is_daemon(mail) && author.is_some_and(|(_, it)| !senders::is_office(it.local()))
 }
 
 /// Whether the text has links to follow.

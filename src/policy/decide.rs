@@ -222,11 +222,7 @@ fn robots_address(mailbox: &Mailbox) -> Option<Suppression> {
     let local = mailbox.local().to_lowercase();
     catalogue::list("automatic-senders.txt").find_map(|line| {
         let (pattern, list) = line.split_once('\t').map_or((line, false), |(it, mark)| (it, mark == "list"));
-        let fits = match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
-            (Some(end), _) => local.ends_with(end),
-            (None, Some(start)) => local.starts_with(start),
-            (None, None) => local == pattern,
-        };
+        let fits = catalogue::fits(pattern, &local);
         fits.then_some(if list { Suppression::ListBounce } else { Suppression::AutomatedOriginal })
     })
 }

@@ -4,7 +4,10 @@
 
 use std::borrow::Cow;
 
-use crate::mail::{EnhancedStatusCode, ReplyCode, charset::decode};
+use crate::{
+    bounce::words::{self, Kind},
+    mail::{EnhancedStatusCode, ReplyCode, charset::decode},
+};
 
 /// A diagnostic is never longer, in octets.
 const DIAGNOSTIC_LIMIT: usize = 4 * 1024;
@@ -79,20 +82,7 @@ fn status_at(text: &str, at: usize, goes_on: fn(char) -> bool) -> Option<&str> {
 
 /// A reply code where a reply may begin: at the start of a line, or after a word or mark that introduces it.
 fn lone_reply(text: &str) -> Option<&str> {
-    const WORDS: [&str; 11] = [
-        "said",
-        "returned",
-        "response",
-        "error",
-        "code",
-        "failure",
-        "replied",
-        "answered",
-        "rejected",
-        "MAIL+RCPT",
-        "DATA closing",
-    ];
-    const MARKS: [&str; 14] = ["\"", ":", ";", "(", "[", "=", "]", "|", ">>>", "<<<", "<--", "返回", "应答", "响应"];
+    const MARKS: [&str; 11] = ["\"", ":", ";", "(", "[", "=", "]", "|", ">>>", "<<<", "<--"];
     replies(text).find_map(|(at, rest)| {
         let ends = match rest.as_bytes() {
             [] | [b'\n' | b'\r' | b' ' | b'-' | b'.' | b',' | b':' | b';' | b')' | b'#' | b'<' | b']', ..] => true,
@@ -104,7 +94,7 @@ fn lone_reply(text: &str) -> Option<&str> {
         }
         let with_blanks = text[..at].strip_suffix('#').unwrap_or(&text[..at]);
         let before = with_blanks.trim_end_matches(is_blank);
-        let word = |it: &&str| {
+        let word = |it: &String| {
             let end = before.len().checked_sub(it.len()).and_then(|from| before.get(from..));
             end.is_some_and(|end| end.eq_ignore_ascii_case(it))
         };
@@ -112,7 +102,7 @@ fn lone_reply(text: &str) -> Option<&str> {
         let introduced = before.trim_start_matches(['\'', '"', '`', '>', '*', '-', '•', ' ']).is_empty()
             || with_blanks[before.len()..].contains('\n')
             || MARKS.iter().any(|it| before.ends_with(it))
-            || before.ends_with(|c: char| c.is_ascii_alphabetic()) && WORDS.iter().any(word);
+            || before.ends_with(char::is_alphabetic) && words::of(Kind::Said).iter().any(word);
         introduced.then(|| &text[at..at + 3])
     })
 }

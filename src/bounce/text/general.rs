@@ -19,7 +19,7 @@ use super::{
     shared::SharedPatterns,
 };
 use crate::{
-    bounce::{voice, why_not},
+    bounce::{senders, voice, why_not},
     mail::Mailbox,
 };
 
@@ -35,9 +35,8 @@ const REACH: usize = 6;
 /// Whether sender or subject say that this is a bounce: enough for a text in a known format.
 pub(super) fn is_likely(seen: &Seen, fields: Fields<'_>) -> bool {
     let has = |sign| seen.first(sign).is_some();
-    let subject = fields.subject.trim_start().to_lowercase();
-    let answer = ["re:", "aw:", "回复", "答复", "fw:", "fwd:", "转发"].iter().any(|it| subject.starts_with(it));
-    null_path(fields) || has(Sign::Daemon) || !answer && (has(Sign::Subject) || has(Sign::DelayedSubject))
+    let answers = || why_not::without_prefix(fields.subject).0;
+    null_path(fields) || has(Sign::Daemon) || (has(Sign::Subject) || has(Sign::DelayedSubject)) && !answers()
 }
 
 /// Recipients of the field X-Failed-Recipients, which Exim, Gmail and others write.
@@ -169,10 +168,10 @@ fn certainty(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>) -> Option<Cert
     let reply = || lines.iter().take(LINE_LIMIT).any(|it| codes::looks_like_reply(&it.text));
     // Nobody writes letters as MAILER-DAEMON.
     let nobody = is_of_nobody(seen, fields);
-    let mailer_daemon = squeeze(fields.from).contains("mailerdaemon");
+    let mailer_daemon = senders::is_mailer_daemon(fields.from);
     let enough = if nobody || mailer_daemon { 1 } else { 2 };
     let letter = || !subject && !mailer_daemon;
-    let parcel = || has(Sign::Goods) && !null_path(fields) && !why_not::is_daemon_name(fields.from) && !reply();
+    let parcel = || has(Sign::Goods) && !null_path(fields) && !senders::is_daemon(fields.from) && !reply();
     if sender && (sum >= enough || reply()) && !parcel() {
         // A postmaster's letter speaks of failures too.
         Some(if letter() { Certainty::IfSomeoneFailed } else { Certainty::Bounce })
@@ -189,7 +188,7 @@ fn certainty(lines: &[Line<'_>], seen: &Seen, fields: Fields<'_>) -> Option<Cert
 /// A daemon by name, with nobody to answer to.
 fn is_of_nobody(seen: &Seen, fields: Fields<'_>) -> bool {
     let answers = why_not::without_prefix(fields.subject).0;
-    seen.first(Sign::Daemon).is_some() && null_path(fields) && why_not::is_daemon_name(fields.from) && !answers
+    seen.first(Sign::Daemon).is_some() && null_path(fields) && senders::is_daemon(fields.from) && !answers
 }
 
 /// The author's name is none that programs and offices write as, or is, by the display name alone,
@@ -205,7 +204,7 @@ fn may_be_a_person(seen: &Seen, fields: Fields<'_>) -> bool {
     };
     let path = fields.headers.first("Return-Path").map(addresses).unwrap_or_default();
     let path = path.into_iter().next().and_then(|(it, _)| Mailbox::parse(&it));
-    let office = why_not::is_offices_name(author.local());
+    let office = senders::is_office(author.local());
     !office && (!daemon || path.is_some_and(|it| it.same_mailbox(&author)))
 }
 

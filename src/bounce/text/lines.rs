@@ -125,7 +125,7 @@ const KEPT: [u8; 256] = {
 };
 
 /// Lower case, letters and digits only.
-pub(super) fn squeeze(text: &str) -> String {
+pub(in crate::bounce) fn squeeze(text: &str) -> String {
     let mut squeezed = String::with_capacity(text.len());
     squeeze_onto(&mut squeezed, text);
     squeezed

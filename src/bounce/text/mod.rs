@@ -31,6 +31,7 @@ use crate::{
     bounce::{Action, Provenance},
     mail::{EnhancedStatusCode, Mail, Mailbox, ReplyCode},
 };
+pub(super) use lines::squeeze;
 pub use particulars::Particulars;
 use reader::Formats;
 

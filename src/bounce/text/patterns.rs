@@ -10,6 +10,7 @@ use super::{
     search::{Caught, Sought},
     syntax::Set,
 };
+use crate::bounce::words::{self, Kind};
 
 /// A character beyond ASCII that an address may hold: letters, not the punctuation of prose, which
 /// begins with E2, E3 80 or EF in UTF-8.
@@ -117,8 +118,8 @@ fn glued_words(address: &str) -> usize {
     let local = address.split('@').next().unwrap_or_default();
     let words = local.find(|c: char| c.is_ascii()).unwrap_or(0);
     let (words, name) = local.split_at(words);
-    let points = words.ends_with(['给', '給', '到', '至', '往', '向', '为', '是', '由', '对', '和', '址', '人']);
-    if points && name.is_ascii() && !name.is_empty() { words.len() } else { 0 }
+    let points = || words::end(Kind::To, words) || words::end(Kind::Glued, words);
+    if !words.is_empty() && name.is_ascii() && !name.is_empty() && points() { words.len() } else { 0 }
 }
 
 fn expand(pattern: &str) -> Cow<'_, str> {

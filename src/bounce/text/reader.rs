@@ -16,7 +16,10 @@ use super::{
     shared::{Shared, SharedPatterns},
 };
 use crate::{
-    bounce::{Action, Provenance},
+    bounce::{
+        Action, Provenance,
+        words::{self, Kind},
+    },
     catalogue,
     mail::{EnhancedStatusCode, Mail, Mailbox, ReplyCode, html::resolve_entities},
 };
@@ -306,11 +309,9 @@ impl Spoken<'_> {
 
 /// Whether a row is one of codes.
 fn is_code_label(row: &str) -> bool {
-    const LABELS: [&str; 10] =
-        ["code", "status", "代码", "代碼", "错误码", "錯誤碼", "コード", "código", "код", "코드"];
     let Some((label, _)) = row.split_once(':') else { return false };
     let label = label.to_lowercase();
-    label.chars().count() <= 24 && LABELS.iter().any(|it| label.contains(it))
+    label.chars().count() <= 24 && words::are_in(Kind::Code, &label)
 }
 
 fn host(name: &str) -> String {

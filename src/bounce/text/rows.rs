@@ -1,6 +1,10 @@
 //! How a line is built around an address: alone, behind a label, before its reason, in a table.
 
 use super::{codes, lines::squeeze};
+use crate::bounce::{
+    senders,
+    words::{self, Kind},
+};
 
 /// What the rows of one list have in common, whoever they name.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,49 +27,20 @@ impl Shape {
     }
 }
 
-/// What rows call a recipient, squeezed.
-const RECIPIENTS: [&str; 29] = [
-    "recipient",
-    "recipients",
-    "to",
-    "address",
-    "user",
-    "mailbox",
-    "for",
-    "destinataire",
-    "empfänger",
-    "收件人",
-    "收信人",
-    "地址",
-    "宛先",
-    "到",
-    "adres",
-    "adresat",
-    "adresse",
-    "indirizzo",
-    "endereço",
-    "destinatario",
-    "destinatário",
-    "dirección",
-    "geadresseerde",
-    "mottagare",
-    "получатель",
-    "адресат",
-    "收件者",
-    "받는사람",
-    "수신자",
-];
-
 /// An address without the label that an equals sign ties to it, as logs write, or the Chinese
 /// preposition that nothing parts from it.
 pub(super) fn without_label(address: &str) -> &str {
     let tail = |word: &str| address.rsplit_once(word).map(|(_, it)| it).filter(|it| it.is_ascii());
-    let glued = ["给", "給", "到", "往", "至", "向"].into_iter().filter_map(tail).min_by_key(|it| it.len());
+    let glued = words::of(Kind::To)
+        .iter()
+        .filter(|it| !it.starts_with(' '))
+        .filter_map(|it| tail(it))
+        .min_by_key(|it| it.len());
     if let Some(rest) = glued.filter(|it| it.find('@').is_some_and(|at| at > 0)) {
         return rest;
     }
     match address.split_once('=') {
-        Some((label, rest)) if rest.contains('@') && RECIPIENTS.contains(&&*squeeze(label)) => rest,
+        Some((label, rest)) if rest.contains('@') && words::are(Kind::Recipient, &squeeze(label)) => rest,
         _ => address,
     }
 }
@@ -81,10 +56,7 @@ fn without_name(before: &str) -> &str {
 pub(super) fn follows_words(before: &str) -> bool {
     let squeezed = squeeze(before);
     let words = before.trim_end_matches(['<', '(', '[', ' ']).strip_suffix([':', '：']);
-    words.is_some()
-        && squeezed.chars().count() >= 5
-        && !RECIPIENTS.iter().any(|it| squeezed.ends_with(it))
-        && !is_label(&squeezed)
+    words.is_some() && squeezed.chars().count() >= 5 && !words::end(Kind::Recipient, &squeezed) && !is_label(&squeezed)
 }
 
 /// Whether it is no more than marks or a row's number.
@@ -119,96 +91,31 @@ pub(super) fn says_nothing(squeezed: &str) -> bool {
 
 /// Whether the line begins with a word that announces a reason.
 pub(super) fn is_label(text: &str) -> bool {
-    const LABELS: [&str; 22] = [
-        "拦截原因",
-        "拒收原因",
-        "reason",
-        "cause",
-        "reden",
-        "orsak",
-        "przyczyna",
-        "사유",
-        "error",
-        "diagnostic",
-        "grund",
-        "raison",
-        "motivo",
-        "causa",
-        "原因",
-        "退信原因",
-        "失败原因",
-        "错误信息",
-        "理由",
-        "причина",
-        "because",
-        "エラー",
-    ];
-    // Conjunctions begin sentences as well.
-    const ALONE: [&str; 7] = ["weil", "car", "parceque", "enraisonde", "porque", "perché", "потомучто"];
     let squeezed = squeeze(text);
-    LABELS.iter().any(|it| squeezed.starts_with(it)) || ALONE.contains(&&*squeezed)
+    words::begin(Kind::Reason, &squeezed) || words::are(Kind::Because, &squeezed)
 }
 
 /// Whether what stands on the line besides the address calls it a recipient.
 pub(super) fn labelled(rest: &str) -> bool {
-    rest.len() <= 60
-        && RECIPIENTS.iter().any(|it| rest == *it || rest.ends_with(it) || it.len() > 4 && rest.starts_with(it))
+    let calls = |it: &String| rest.ends_with(it.as_str()) || it.len() > 4 && rest.starts_with(it.as_str());
+    rest.len() <= 60 && words::of(Kind::Recipient).iter().any(calls)
 }
 
 /// Whether the address, with this before it, follows a colon, a comma or a preposition.
 pub(super) fn introduced(before: &str) -> bool {
     let before = before.trim_end_matches(['<', '"', '\'', '[', ' ']).to_lowercase();
-    let words = [
-        ":",
-        ",",
-        "，",
-        "、",
-        " to",
-        " for",
-        "到",
-        "给",
-        "至",
-        "往",
-        "給",
-        " an",
-        " à",
-        " para",
-        " a",
-        " ke",
-        " đến",
-        " til",
-        " till",
-        " προς",
-        " aan",
-        " için",
-    ];
-    words.iter().any(|it| before.ends_with(it))
+    before.ends_with([':', ',', '，', '、']) || words::end(Kind::To, &before)
 }
 
 /// The same in languages that put it behind.
 pub(super) fn is_followed(after: &str) -> bool {
     let after = after.trim_start_matches(['>', '"', '\'', ']', ' ']);
-    ["へ", "に", "宛", "あて", "로 ", "으로", "에게", "adresine", " vastaanottajalle"]
-        .iter()
-        .any(|it| after.starts_with(it))
+    words::begin(Kind::ToBehind, after)
 }
 
 /// Whether the address is an office of the mail system, not a person's.
 pub(super) fn is_office(address: &str) -> bool {
-    let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
-    [
-        "postmaster",
-        "mailer-daemon",
-        "abuse",
-        "support",
-        "helpdesk",
-        "hostmaster",
-        "root",
-        "admin",
-        "noreply",
-        "no-reply",
-    ]
-    .contains(&local.as_str())
+    senders::is_asked(address.split('@').next().unwrap_or_default())
 }
 
 #[cfg(test)]
