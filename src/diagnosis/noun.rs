@@ -50,6 +50,7 @@ struct Nouns {
     linking: Vec<String>,
     naming: Vec<String>,
     pointing: Vec<String>,
+    origin: Vec<String>,
     longer: Vec<String>,
     reason: Vec<String>,
 }
@@ -60,6 +61,7 @@ struct NounsForm {
     linking: Vec<String>,
     naming: Vec<String>,
     pointing: Vec<String>,
+    origin: Vec<String>,
     longer: Vec<String>,
     reason: Vec<String>,
     #[serde(flatten)]
@@ -80,6 +82,7 @@ impl From<NounsForm> for Nouns {
             linking: longest_first(form.linking),
             naming: longest_first(form.naming),
             pointing: longest_first(form.pointing),
+            origin: form.origin,
             longer: longest_first(form.longer),
             reason: form.reason,
         }
@@ -223,7 +226,8 @@ fn writes_blanks(c: char) -> bool {
 
 /// Whether the words before a name say that something comes from it.
 fn says_from(words: &str) -> bool {
-    words.split_whitespace().next_back().is_some_and(|it| it.eq_ignore_ascii_case("from"))
+    let last = words.split_whitespace().next_back();
+    last.is_some_and(|last| SHIPPED.origin.iter().any(|it| it.eq_ignore_ascii_case(last)))
 }
 
 /// Whether a word is an address, an IP literal or a host name.
