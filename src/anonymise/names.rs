@@ -55,7 +55,7 @@ const OFFICES: &[&str] = &[
 /// Every letter-and-digit word of the catalogue, lower-cased: such a word is no name.
 static VOCABULARY: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let knowledge = catalogue::FILES.iter().filter(|(path, _)| {
-        ["causes/", "formats/", "codes/", "systems.toml", "facts.toml", "voices.toml"]
+        ["causes/", "formats/", "codes/", "systems.toml", "facts.toml", "words/", "senders.toml"]
             .iter()
             .any(|it| path.starts_with(it))
     });

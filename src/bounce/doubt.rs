@@ -80,7 +80,7 @@ pub(super) fn is_service(mail: &Mail, reading: &TextReading, speech: &Speech<'_>
     let titled = || is_titled(mail.header("subject").unwrap_or_default());
     let quiet = || reading.recipients.iter().all(TextRecipient::is_quiet) || why_not::robot(mail).is_some();
     let of_others = || !speech.is_to_the_author() || quiet();
-    voice::has_service_fields(mail.headers())
+    senders::has_service_fields(mail.headers())
         || speech.is_of_service() && of_others()
         || speech.is_tagged() && (of_others() || !titled())
 }

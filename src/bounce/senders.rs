@@ -1,11 +1,14 @@
-//! Under which names no person writes, or one in an office: `catalogue/senders.toml`.
+//! Under which names no person writes, or one in an office, and which fields programs write: `catalogue/senders.toml`.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 use super::text::squeeze;
-use crate::catalogue::{self, fits};
+use crate::{
+    catalogue::{self, fits},
+    mail::header::Headers,
+};
 
 /// The file, read strictly.
 #[derive(Debug, Default, Deserialize)]
@@ -22,6 +25,10 @@ struct Senders {
     asked: Vec<String>,
     list_office: Vec<String>,
     list_bounces: Vec<String>,
+    dressed: Vec<String>,
+    answer_field: Vec<String>,
+    list_field: Vec<String>,
+    service_field: Vec<String>,
 }
 
 static SENDERS: LazyLock<Senders> = LazyLock::new(|| catalogue::table("senders.toml").unwrap_or_default());
@@ -79,6 +86,28 @@ pub(super) fn is_list_office(local: &str) -> bool {
 /// Local parts at which a list takes bounces.
 pub(super) fn takes_bounces(local: &str) -> bool {
     is_of_list(local.split(['+', '=']), &SENDERS.list_bounces)
+}
+
+/// Whether a sender's name is one that those who forge bounces bear.
+pub(super) fn is_dressed(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SENDERS.dressed.iter().any(|it| name.contains(it.as_str()))
+}
+
+/// Whether a robot that answers wrote the fields.
+pub(super) fn has_answer_fields(headers: &Headers) -> bool {
+    SENDERS.answer_field.iter().any(|it| headers.first(it).is_some_and(|it| !it.trim().is_empty()))
+}
+
+/// Whether a list wrote the fields.
+pub(super) fn has_list_fields(headers: &Headers) -> bool {
+    SENDERS.list_field.iter().any(|it| headers.first(it).is_some())
+}
+
+/// Whether a tracker, a scheduler or a monitor wrote the fields.
+pub(super) fn has_service_fields(headers: &Headers) -> bool {
+    let begins = |name: &str, it: &str| name.get(..it.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(it));
+    headers.iter().any(|field| SENDERS.service_field.iter().any(|it| begins(field.name, it)))
 }
 
 fn is_named(name: &str, patterns: &[String]) -> bool {

@@ -1,15 +1,12 @@
-//! Who speaks in a message, and of what: `catalogue/voices.toml`.
+//! Who speaks in a message, and of what: the words of `catalogue/words/` that tell it, looked for.
 
-use std::{cell::OnceCell, sync::LazyLock};
+use std::{cell::OnceCell, sync::OnceLock};
 
-use serde::Deserialize;
-
-use super::text;
-use crate::{
-    catalogue,
-    literals::Finder,
-    mail::{Mail, header::Headers},
+use super::{
+    text,
+    words::{self, Kind},
 };
+use crate::{literals::Finder, mail::Mail};
 
 /// Octets of a text that are looked at: who speaks says so at once.
 const HEAD: usize = 4096;
@@ -17,33 +14,6 @@ const HEAD: usize = 4096;
 const FIRST_LINES: usize = 4;
 /// Octets of those.
 const FIRST: usize = 400;
-
-/// The file, read strictly.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    mail: Vec<String>,
-    other: Vec<String>,
-    author: Vec<String>,
-    oneself: Vec<String>,
-    lure: Vec<String>,
-    click: Vec<String>,
-    dressed: Vec<String>,
-    auto_reply: Vec<String>,
-    auto_reply_text: Vec<String>,
-    receipt: Vec<String>,
-    left: Vec<String>,
-    challenge: Vec<String>,
-    challenge_subject: Vec<String>,
-    member: Vec<String>,
-    service: Vec<String>,
-    label: Vec<String>,
-    contact: Vec<String>,
-    address: Vec<String>,
-    answer_field: Vec<String>,
-    list_field: Vec<String>,
-    service_field: Vec<String>,
-}
 
 /// A list of words that is looked for.
 struct Words {
@@ -53,12 +23,9 @@ struct Words {
 }
 
 impl Words {
-    fn new(words: &[String]) -> Self {
-        Self { finder: Finder::of(&words.iter().map(String::as_str).collect::<Vec<_>>()), open: false }
-    }
-
-    fn open(words: &[String]) -> Self {
-        Self { open: true, ..Self::new(words) }
+    fn of(kind: Kind) -> Self {
+        let words: Vec<&str> = words::of(kind).iter().map(String::as_str).collect();
+        Self { finder: Finder::of(&words), open: kind == Kind::AutoReply }
     }
 
     /// Whether one of them stands in a text in lower case. What begins or ends with a letter of the
@@ -77,47 +44,15 @@ impl Words {
     }
 }
 
-/// The lists as they are looked for.
-struct Voices {
-    mail: Words,
-    other: Words,
-    author: Words,
-    oneself: Words,
-    lure: Words,
-    click: Words,
-    auto_reply: Words,
-    auto_reply_text: Words,
-    left: Words,
-    challenge: Words,
-    challenge_subject: Words,
-    member: Words,
-    service: Words,
-    written: Written,
+/// Whether words of one kind stand in a text in lower case; made ready when they are first looked for.
+fn are_in(kind: Kind, text: &str) -> bool {
+    static READY: [OnceLock<Words>; Kind::COUNT] = [const { OnceLock::new() }; Kind::COUNT];
+    READY[kind as usize].get_or_init(|| Words::of(kind)).are_in(text)
 }
-
-static VOICES: LazyLock<Voices> = LazyLock::new(|| {
-    let written: Written = catalogue::table("voices.toml").unwrap_or_default();
-    Voices {
-        mail: Words::new(&written.mail),
-        other: Words::new(&written.other),
-        author: Words::new(&written.author),
-        oneself: Words::new(&written.oneself),
-        lure: Words::new(&written.lure),
-        click: Words::new(&written.click),
-        auto_reply: Words::open(&written.auto_reply),
-        auto_reply_text: Words::new(&written.auto_reply_text),
-        left: Words::new(&written.left),
-        challenge: Words::new(&written.challenge),
-        challenge_subject: Words::new(&written.challenge_subject),
-        member: Words::new(&written.member),
-        service: Words::new(&written.service),
-        written,
-    }
-});
 
 /// Whether a subject is that of an automatic answer.
 pub(super) fn is_title_of_answer(subject: &str) -> bool {
-    VOICES.auto_reply.are_in(&folded(head(subject, HEAD)))
+    are_in(Kind::AutoReply, &folded(head(subject, HEAD)))
 }
 
 /// Subject and the first words, in lower case, blanks folded to one; each only when asked for.
@@ -145,24 +80,24 @@ impl<'m> Speech<'m> {
         self.text.get_or_init(|| folded(&text::without_asides(head(self.source, HEAD))))
     }
 
-    fn says(&self, words: &Words) -> bool {
-        words.are_in(self.subject()) || words.are_in(self.text())
+    fn says(&self, kind: Kind) -> bool {
+        are_in(kind, self.subject()) || are_in(kind, self.text())
     }
 
     /// Mail is spoken of.
     pub(super) fn is_of_mail(&self) -> bool {
-        self.says(&VOICES.mail)
+        self.says(Kind::Mail)
     }
 
     /// Something is spoken of that fails to arrive and is no mail.
     pub(super) fn is_of_other_things(&self) -> bool {
-        self.says(&VOICES.other)
+        self.says(Kind::Other)
     }
 
     /// The author of one message is spoken to; of his address services speak as well.
     pub(super) fn is_to_the_author(&self) -> bool {
-        let without = |text: &str| VOICES.written.address.iter().fold(text.to_owned(), |it, cut| it.replace(cut, ""));
-        let said = |text: &str| VOICES.author.are_in(&without(text));
+        let without = |text: &str| words::of(Kind::Address).iter().fold(text.to_owned(), |it, cut| it.replace(cut, ""));
+        let said = |text: &str| are_in(Kind::Author, &without(text));
         said(self.subject()) || said(self.text())
     }
 
@@ -170,57 +105,57 @@ impl<'m> Speech<'m> {
     pub(super) fn is_ones_own(&self) -> bool {
         let lines = self.source.lines().map(str::trim).filter(|it| !it.is_empty());
         let first = lines.take(FIRST_LINES).map(|it| head(it, FIRST)).collect::<Vec<_>>().join(" ");
-        VOICES.oneself.are_in(&folded(head(&first, FIRST)))
+        are_in(Kind::Oneself, &folded(head(&first, FIRST)))
     }
 
     /// The reader shall follow a link.
     pub(super) fn lures(&self) -> bool {
-        self.says(&VOICES.lure)
+        self.says(Kind::Lure)
     }
 
     /// The same, in words that help pages use too.
     pub(super) fn asks_to_click(&self) -> bool {
-        self.says(&VOICES.click)
+        self.says(Kind::Click)
     }
 
     /// Somebody left, or nobody reads here.
     pub(super) fn is_of_one_who_left(&self) -> bool {
-        self.says(&VOICES.left)
+        self.says(Kind::Left)
     }
 
     /// The subject is that of an automatic answer.
     pub(super) fn is_titled_as_answer(&self) -> bool {
-        VOICES.auto_reply.are_in(self.subject())
+        are_in(Kind::AutoReply, self.subject())
     }
 
     /// The subject begins as that of an automatic answer.
     pub(super) fn begins_as_answer(&self) -> bool {
-        VOICES.written.auto_reply.iter().any(|it| self.subject().starts_with(it.as_str()))
+        words::begin(Kind::AutoReply, self.subject())
     }
 
     /// The text says that it is an automatic answer.
     pub(super) fn calls_itself_an_answer(&self) -> bool {
-        VOICES.auto_reply_text.are_in(self.text())
+        are_in(Kind::AutoReplyText, self.text())
     }
 
     /// The subject begins as a receipt's, and the author of the message that was read is spoken to.
     pub(super) fn is_titled_as_receipt(&self) -> bool {
-        VOICES.written.receipt.iter().any(|it| self.subject().starts_with(it.as_str())) && self.is_to_the_author()
+        words::begin(Kind::Receipt, self.subject()) && self.is_to_the_author()
     }
 
     /// A person shall show that he is one.
     pub(super) fn challenges(&self) -> bool {
-        self.says(&VOICES.challenge)
+        self.says(Kind::Challenge)
     }
 
     /// The subject says so, and it is the reader's message that waits.
     pub(super) fn is_titled_as_challenge(&self) -> bool {
-        VOICES.challenge_subject.are_in(self.subject()) && VOICES.author.are_in(self.text())
+        are_in(Kind::ChallengeSubject, self.subject()) && are_in(Kind::Author, self.text())
     }
 
     /// A list tells of one of its members.
     pub(super) fn is_of_a_member(&self) -> bool {
-        self.says(&VOICES.member)
+        self.says(Kind::Member)
     }
 
     /// The subject without what a bounce's subject repeats of the original's.
@@ -239,7 +174,7 @@ impl<'m> Speech<'m> {
 
     /// The subject speaks of the affairs of trackers, schedulers and monitors.
     pub(super) fn is_of_service(&self) -> bool {
-        VOICES.service.are_in(&self.own_title().to_lowercase())
+        are_in(Kind::Service, &self.own_title().to_lowercase())
     }
 }
 
@@ -252,46 +187,19 @@ fn is_number(word: &str) -> bool {
     letters > 1 && digits.len() > 1 && digits.bytes().all(|it| it.is_ascii_digit())
 }
 
-/// Whether a sender's name is one that those who forge bounces bear.
-pub(super) fn is_dressed(name: &str) -> bool {
-    let name = name.to_lowercase();
-    VOICES.written.dressed.iter().any(|it| name.contains(it.as_str()))
-}
-
 /// Whether what stands before an address ends in a word that calls it a recipient.
 pub(super) fn ends_in_label(before: &str) -> bool {
-    ends_in(&VOICES.written.label, before)
+    ends_in(Kind::Label, before)
 }
 
 /// Whether it ends in a word that calls it that of somebody to ask.
 pub(super) fn ends_in_contact(before: &str) -> bool {
-    ends_in(&VOICES.written.contact, before)
+    ends_in(Kind::Contact, before)
 }
 
-fn ends_in(words: &[String], before: &str) -> bool {
+fn ends_in(kind: Kind, before: &str) -> bool {
     let close: String = before.to_lowercase().split_whitespace().collect();
-    words.iter().any(|it| close.ends_with(it.as_str()))
-}
-
-/// Whether a robot that answers wrote the fields.
-pub(super) fn has_answer_fields(headers: &Headers) -> bool {
-    VOICES.written.answer_field.iter().any(|it| headers.first(it).is_some_and(|it| !it.trim().is_empty()))
-}
-
-/// Whether a list wrote the fields.
-pub(super) fn has_list_fields(headers: &Headers) -> bool {
-    VOICES.written.list_field.iter().any(|it| headers.first(it).is_some())
-}
-
-/// Whether a tracker, a scheduler or a monitor wrote the fields.
-pub(super) fn has_service_fields(headers: &Headers) -> bool {
-    headers.iter().any(|field| {
-        VOICES
-            .written
-            .service_field
-            .iter()
-            .any(|begins| field.name.get(..begins.len()).is_some_and(|it| it.eq_ignore_ascii_case(begins)))
-    })
+    words::end(kind, &close)
 }
 
 fn head(text: &str, most: usize) -> &str {
@@ -317,12 +225,6 @@ fn folded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_file_is_what_is_read() {
-        let written: Written = catalogue::written("voices.toml");
-        assert!(!written.mail.is_empty());
-    }
 
     #[test]
     fn one_message_is_told_from_several() {

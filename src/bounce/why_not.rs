@@ -2,7 +2,7 @@
 
 use super::{
     WhyNot, senders,
-    voice::{self, Speech},
+    voice::Speech,
     words::{self, Kind},
 };
 use crate::mail::{Mail, Mailbox, ReferenceId, header::addresses, mark};
@@ -55,10 +55,10 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
     let answers = submitted.starts_with("auto-replied")
         || submitted.starts_with("auto-generated")
         || submitted.starts_with("auto-notified")
-        || voice::has_answer_fields(headers)
+        || senders::has_answer_fields(headers)
         || matches!(field("precedence").as_str(), "auto_reply")
         || speech.is_titled_as_answer();
-    let managed = voice::has_list_fields(headers);
+    let managed = senders::has_list_fields(headers);
     if answers && (managed || is_of_list_office(mail)) && !to_bounces(mail) {
         return Some(WhyNot::ListNotice);
     }
@@ -183,7 +183,7 @@ pub(super) fn is_lure(mail: &Mail) -> bool {
     let Some((name, _)) = from.split_once('<') else { return false };
     let readers = mail.header("to").map(addresses).unwrap_or_default();
     let as_ours = || readers.iter().any(|(_, it)| name.to_lowercase().contains(&it.domain().to_lowercase()));
-    (voice::is_dressed(name) || as_ours()) && has_links(mail)
+    (senders::is_dressed(name) || as_ours()) && has_links(mail)
 }
 
 /// Whether the sender bears no name of a program's, and the reverse-path is not null.

@@ -1,4 +1,4 @@
-//! The words of each language that mail is laid out with: `catalogue/words/<language>.toml`.
+//! The words of each language by which mail is read: `catalogue/words/<language>.toml`, the words of all in one.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -7,62 +7,57 @@ use serde::Deserialize;
 use super::text::squeeze;
 use crate::catalogue;
 
-/// What words are for: the keys of a language's file.
+/// What words are for: the keys of a language's file, which `en.toml` explains.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
-    /// What rows call a recipient; squeezed.
     Recipient,
-    /// With which a line begins that gives a reason; squeezed.
     Reason,
-    /// The same of words that begin sentences as well, and so stand alone; squeezed.
     Because,
-    /// Right before an address that mail was sent to; behind a blank in scripts that write blanks.
     To,
-    /// Right behind one.
     ToBehind,
-    /// Before an address that no blank parts from them.
     Glued,
-    /// In the label of a row of codes.
     Code,
-    /// Before a reply code.
     Said,
-    /// That a recipient refused a message by a rule of his own (RFC 5429 §2.1.2).
     Refused,
-    /// Of the subjects of answers and forwardings, before the colon.
     Prefix,
-    /// The labels of a pasted header.
     FromLabel,
     DateLabel,
     ToLabel,
     CcLabel,
     SubjectLabel,
-    /// In a line that announces a forwarded message.
     Forwarded,
-    /// In a daemon's line that announces the returned one.
     Returned,
-    /// For bounces, in subjects that tell of others' as well.
-    Bounce,
-    /// With which a bounce's subject begins that says no more than such a word.
-    BounceTitle,
-    /// For the sake of which a bounce is looked for in a person's mail.
-    Quoted,
-    /// With which a pasted header begins.
     Header,
-    /// With which the text of a pasted bounce begins.
     Opening,
+    Quoted,
+    Bounce,
+    BounceTitle,
+    Mail,
+    Other,
+    Author,
+    Address,
+    Oneself,
+    Lure,
+    Click,
+    AutoReply,
+    AutoReplyText,
+    Receipt,
+    Left,
+    Challenge,
+    ChallengeSubject,
+    Member,
+    Service,
+    Label,
+    Contact,
 }
 
 static WORDS: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
-    let mut words = Vec::new();
+    let mut words = vec![Vec::new(); Kind::COUNT];
     for (path, _) in catalogue::folder("words") {
         let language: HashMap<Kind, Vec<String>> = catalogue::table(path).unwrap_or_default();
         for (kind, written) in language {
-            let kind_at = kind as usize;
-            if words.len() <= kind_at {
-                words.resize(kind_at + 1, Vec::new());
-            }
-            words[kind_at].extend(written.into_iter().map(|it| kind.compared(it)));
+            words[kind as usize].extend(written.into_iter().map(|it| kind.compared(it)));
         }
     }
     words
@@ -70,7 +65,7 @@ static WORDS: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
 
 /// The words of one kind in all languages.
 pub(super) fn of(kind: Kind) -> &'static [String] {
-    WORDS.get(kind as usize).map_or(&[], Vec::as_slice)
+    &WORDS[kind as usize]
 }
 
 /// Whether the words are among those of one kind.
@@ -94,7 +89,11 @@ pub(super) fn end(kind: Kind, text: &str) -> bool {
 }
 
 impl Kind {
-    /// A word as it is compared.
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::Contact as usize + 1;
+
+    /// A word as it is compared: what is looked for in squeezed words without blanks and marks, a preposition of a script that
+    /// writes blanks behind one.
     fn compared(self, word: String) -> String {
         match self {
             Self::Recipient | Self::Reason | Self::Because => squeeze(&word),
