@@ -310,7 +310,7 @@ impl Weighing<'_> {
                 let address = bare.trim_matches(['\'', '`', '*', '|', '.']).to_owned();
                 let before = line.text.get(..at).unwrap_or_default();
                 let heads = line.text.starts_with(&format!("<{address}>:"));
-                let after = line.text.get(at + address.len()..).unwrap_or_default();
+                let after = line.text.get(at + address_len..).unwrap_or_default();
                 let introduced = introduced(before) || is_followed(after);
                 let named = introduced && self.seen.lines(Sign::Sentence).any(|it| it == number);
                 let apart = says_nothing(&besides(after, &address));

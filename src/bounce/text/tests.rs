@@ -194,6 +194,8 @@ fn the_general_reader_guesses_and_says_so() {
     let addresses: Vec<_> = reading.recipients.iter().map(|it| it.address.to_string()).collect();
     assert_eq!(addresses, ["wang@example.org"]);
     assert_eq!(reading.recipients[0].diagnostic.as_deref(), Some("no such mailbox here"));
+    let reading = read_hostile("We are sorry.\n\n'wang@example.org', not collected after 30 days\n").unwrap();
+    assert_eq!(reading.recipients[0].diagnostic.as_deref(), Some("not collected after 30 days"));
 }
 
 #[test]
