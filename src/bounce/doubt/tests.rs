@@ -35,6 +35,10 @@ fn other_things_than_mail_fail_to_arrive() {
             "From: Ann <ann@x.example>\nSubject: Delivery failed",
             "The pumps were returned to sender. Please ask joe@y.example.",
         ),
+        (
+            "From: Post <noreply@post.example>\nSubject: Zustellung fehlgeschlagen",
+            "Ihre Sendung konnte nicht zugestellt werden.\n\nEmpfänger: wang@x.example",
+        ),
         ("From: Bank <pay@bank.example>\nSubject: 付款退回通知", "付款因账号不存在被退回，收款人：zhang@x.example"),
     ] {
         assert_eq!(why_not(fields, text), WhyNot::OrdinaryMail);

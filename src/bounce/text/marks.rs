@@ -33,8 +33,6 @@ pub(super) enum Sign {
     Sentence,
     /// Words of bounces that people use too.
     Hint,
-    /// Words of parcel services.
-    Goods,
     /// A subject that bounces bear.
     Subject,
     /// The sender calls itself a daemon.

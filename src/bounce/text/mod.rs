@@ -21,6 +21,7 @@ mod search;
 mod shared;
 mod syntax;
 mod transcript;
+mod weighing;
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,7 @@
 //! How a line is built around an address: alone, behind a label, before its reason, in a table.
 
 use super::{codes, lines::squeeze};
-use crate::bounce::{
-    senders,
-    words::{self, Kind},
-};
+use crate::bounce::words::{self, Kind};
 
 /// What the rows of one list have in common, whoever they name.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -111,11 +108,6 @@ pub(super) fn introduced(before: &str) -> bool {
 pub(super) fn is_followed(after: &str) -> bool {
     let after = after.trim_start_matches(['>', '"', '\'', ']', ' ']);
     words::begin(Kind::ToBehind, after)
-}
-
-/// Whether the address is an office of the mail system, not a person's.
-pub(super) fn is_office(address: &str) -> bool {
-    senders::is_asked(address.split('@').next().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -21,8 +21,6 @@ pub(super) struct Shared {
     /// What bounces say, and people too.
     hint: Vec<String>,
     subject: Vec<String>,
-    /// What parcel services speak of, whose mail sounds like a bounce's.
-    goods: Vec<String>,
     daemon: Vec<String>,
     /// What gateways and mail programs put around a bounce.
     aside: Vec<String>,
@@ -63,7 +61,7 @@ pub(super) struct SharedPatterns {
 }
 
 impl Shared {
-    pub(super) fn marks(&self) -> [(Sign, Place, &[String]); 13] {
+    pub(super) fn marks(&self) -> [(Sign, Place, &[String]); 11] {
         [
             (Sign::Original, Place::Text, &self.original),
             (Sign::Delayed, Place::Text, &self.delayed),
@@ -74,8 +72,6 @@ impl Shared {
             (Sign::Sentence, Place::Text, &self.sentence),
             (Sign::Hint, Place::Text, &self.hint),
             (Sign::Subject, Place::Subject, &self.subject),
-            (Sign::Goods, Place::Subject, &self.goods),
-            (Sign::Goods, Place::Text, &self.goods),
             (Sign::Daemon, Place::From, &self.daemon),
             (Sign::Aside, Place::Text, &self.aside),
         ]
