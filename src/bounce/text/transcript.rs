@@ -94,7 +94,15 @@ fn own_line(found: &mut Transcript, text: &str) {
 }
 
 fn address(text: &str) -> Option<String> {
-    addresses(text).into_iter().next().map(|(it, _)| it)
+    addresses(text).into_iter().next().map(|(it, _)| it).filter(|it| !is_sender(text, it))
+}
+
+/// Whether a reply to MAIL speaks of the address, as `Domain of sender address a@b does not resolve` does.
+fn is_sender(text: &str, address: &str) -> bool {
+    text.match_indices(address).filter_map(|(at, _)| text.get(..at)).any(|before| {
+        let before = before.trim_end_matches(['<', '"', '\'', ':', ' ']).to_ascii_lowercase();
+        before.ends_with("sender address") || before.ends_with("sender")
+    })
 }
 
 fn after<'t>(text: &'t str, words: &str) -> Option<&'t str> {
@@ -118,5 +126,12 @@ mod tests {
         assert_eq!(found.replies, [("a@example.org".to_owned(), whole.to_owned())]);
         let found = read(&lines("<a@example.org>... Deferred: Connection refused by mx.example.org.\n"));
         assert_eq!(found.replies, [("a@example.org".to_owned(), "Connection refused by mx.example.org.".to_owned())]);
+    }
+
+    #[test]
+    fn a_sender_that_a_reply_speaks_of_is_no_recipient() {
+        let said = "451 4.1.8 Domain of sender address s@example.org does not resolve";
+        let found = read(&lines(&format!(">>> DATA\n<<< {said}\n<a@example.org>... Deferred: {said}\n")));
+        assert_eq!(found.replies, [("a@example.org".to_owned(), said.to_owned())]);
     }
 }
