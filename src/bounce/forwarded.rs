@@ -187,7 +187,12 @@ fn with_plain_header(text: &str) -> String {
 /// Whether subject or text of a person's mail give reason to look for a quoted bounce.
 pub(super) fn may_quote(mail: &Mail, because: WhyNot) -> bool {
     const CODES: [&str; 3] = ["550 ", "554 ", "5.1.1"];
-    if because != WhyNot::OrdinaryMail {
+    // What is handed on may read like a lure, by its links and its sender's freely chosen name.
+    let handed_on = || {
+        let (prefixed, bare) = why_not::without_prefix(mail.header("subject").unwrap_or_default());
+        prefixed && text::is_bounce_subject(bare) && announces(mail.text())
+    };
+    if because != WhyNot::OrdinaryMail && (because != WhyNot::FakeBounce || !handed_on()) {
         return false;
     }
     let attached = mail.parts().iter().skip(1).filter(|it| it.is_text() && it.is_attachment()).take(8).map(Part::text);
@@ -195,4 +200,33 @@ pub(super) fn may_quote(mail: &Mail, because: WhyNot) -> bool {
         let head = text.get(..text.floor_char_boundary(32 * 1024)).unwrap_or(text).to_lowercase();
         words::are_in(Kind::Quoted, &head) || CODES.iter().any(|it| head.contains(it))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounce::recognise;
+
+    /// SmarterMail's `System Administrator` has no address, and the refusal it quotes has a link.
+    #[test]
+    fn a_bounce_that_reads_like_a_lure_is_read_where_a_person_hands_it_on() {
+        let notice = "Could not deliver message to the following recipient(s):\n\nFailed Recipient: w@x.example\n\
+            Reason: Remote host said: 550 5.7.1 on our block list. You can also refer your provider to \
+            http://x.example/mail/troubleshooting.aspx\n";
+        let mail = |subject: &str, announced: &str| {
+            format!(
+                "Return-Path: <chen@corp.example.cn>\nFrom: Chen Li <chen@corp.example.cn>\nTo: why@corp.example.cn\n\
+                 Subject: {subject}\n\n{announced}From: System Administrator [mailto:System Administrator]\n\
+                 To: chen@corp.example.cn\nSubject: Delivery Failure\n\n{notice}"
+            )
+        };
+        let Recognition::NotABounce(it) =
+            recognise(mail("FW: Delivery Failure", "-----Original Message-----\n").as_bytes())
+        else {
+            panic!("handed on by a person");
+        };
+        assert_eq!(it.because, WhyNot::QuotedBounce);
+        assert_eq!(it.forwarded_by.map(|it| it.to_string()).as_deref(), Some("chen@corp.example.cn"));
+        assert_eq!(it.quoted.expect("read").recipients[0].final_recipient.to_string(), "w@x.example");
+    }
 }

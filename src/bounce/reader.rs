@@ -347,6 +347,11 @@ fn stage<'a>(own: &str, said: &'a str) -> (&'a str, &'a str) {
         let before = said.get(at..).and_then(|it| it.strip_suffix(own.trim_end()));
         return (before.unwrap_or_default(), "");
     }
+    const POSTFIX: &str = "refused to talk to me: ";
+    if let Some(at) = said.find(POSTFIX).filter(|_| !own.contains(POSTFIX)) {
+        let before = said.get(at..).and_then(|it| it.strip_suffix(own.trim_end()));
+        return (before.unwrap_or_default(), "");
+    }
     let Some(at) = said.find(" (in reply to ").filter(|_| !own.contains("(in reply to ")) else { return ("", "") };
     let (before, stage) = said.split_at(at);
     let stage = stage.split_once(')').map_or("", |(it, _)| stage.get(..=it.len()).unwrap_or_default());

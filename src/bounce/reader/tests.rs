@@ -121,6 +121,8 @@ fn at_which_command_it_was_refused_is_told_by_the_words_alone() {
     assert_eq!(told.recipients[0].diagnostic.as_deref(), Some(said));
     let other = bounce(&REPORT.replace("550 5.1.1 no such user", "452 full (in reply to RCPT TO command)"));
     assert_eq!(other.recipients[0].diagnostic.as_deref(), Some("550 5.1.1 <w@x.example> no such user"));
+    let greeting = REPORT.replace("said: 550 5.1.1", "refused to talk to me: 550 5.1.1 <w@x.example>");
+    assert!(bounce(&greeting).recipients[0].diagnostic.as_deref().unwrap_or_default().starts_with("refused to talk"));
 }
 
 #[test]
