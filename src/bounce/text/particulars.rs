@@ -72,12 +72,17 @@ pub(super) fn of_link(mail: &Mail, query: &Query) -> Option<(Found, Particulars)
     Some((found, Particulars { from, subject: value(&query.subject), message_id: None }))
 }
 
-/// The query around `at`: from the `?` before it to the end of the link.
+/// The query around `at`: from the `?` before it to the end of the link, which is the next quote where
+/// one comes before any tag or line ends: QQ puts a server's words into its link, blanks and all.
 fn enclosing(bytes: &[u8], at: usize) -> &[u8] {
     let ends = |it: &u8| b"\"'<> \t\r\n".contains(it);
     let before = bytes.get(at.saturating_sub(QUERY_LIMIT)..at).unwrap_or_default();
     let start = at - before.iter().rev().take_while(|it| !ends(it) && **it != b'?').count();
     let rest = bytes.get(start..bytes.len().min(at + QUERY_LIMIT)).unwrap_or_default();
+    let quoted = rest.iter().position(|it| b"\"'<>\r\n".contains(it)).filter(|it| matches!(rest.get(*it), Some(b'"')));
+    if let Some(end) = quoted {
+        return rest.get(..end).unwrap_or_default();
+    }
     rest.get(..rest.iter().take_while(|it| !ends(it)).count()).unwrap_or_default()
 }
 
@@ -134,5 +139,16 @@ mod tests {
         assert_eq!((found.address.as_str(), found.reason.as_deref()), ("wang@example.org", Some("550 no 无")));
         assert_eq!(particulars.subject.as_deref(), Some("报价"));
         assert_eq!(particulars.from, Mailbox::parse("li.wei@example.cn"));
+        // In quotes a link goes on behind a blank, in plain text it does not.
+        let link = "http://mail.example.cn/fb?Sender=li.wei@example.cn&BouncedRcpt=wang@example.org&BounceReason=550 no \
+                    such user&OrgSubject=hello";
+        let read = |text: String| {
+            let mail = Mail::parse(format!("Content-Type: text/html\n\n{text}\n").as_bytes());
+            let (found, particulars) = of_link(&mail, &query).unwrap();
+            (found.reason, particulars.subject)
+        };
+        let whole = (Some("550 no such user".to_owned()), Some("hello".to_owned()));
+        assert_eq!(read(format!("<a href=\"{link}\">x</a>")), whole);
+        assert_eq!(read(format!("<p>here ( {link} )</p>")), (Some("550".to_owned()), None));
     }
 }
