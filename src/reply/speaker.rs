@@ -38,6 +38,10 @@ pub(super) fn speaker(bounce: &Bounce, finding: &Finding, author: &Mailbox) -> S
     if quotes_them {
         return Speaker::Theirs;
     }
+    // The queue that gave up is ours, though Exchange writes it as a reply: `550 5.4.300 Message expired`.
+    if words.contains("message expired") {
+        return Speaker::Summary;
+    }
     // A summary of ours that carries no reply of theirs.
     if OUR_SUMMARY.iter().any(|it| words.starts_with(it) || words.contains(&format!(": {it}")))
         && report.reply_code.is_none()

@@ -194,3 +194,13 @@ fn forgery_and_missing_encryption_are_told_only_by_words_that_say_so() {
     assert!(text("tls_required", "530 5.7.0 Must issue a STARTTLS command first").contains("我方这次没有加密"));
     assert!(text("tls_required", "454 4.7.5 Certificate validation failure").contains("没能建立加密连接"));
 }
+
+#[test]
+fn that_a_message_expired_is_said_by_the_queue_it_lay_in() {
+    let it = of("expired", |it| {
+        it.report.reply_code = crate::mail::ReplyCode::new(550);
+        it.report.diagnostic = Some("550 5.4.300 Message expired".to_owned());
+    });
+    let text = explain(&it, "zh-CN", Audience::Author).text;
+    assert!(text.contains("我方服务器的原话：550 5.4.300 Message expired"), "{text}");
+}
