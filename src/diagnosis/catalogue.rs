@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::{
     Acts, CauseId, Confidence, Diagnosis, Family,
     code::EnhancedPattern,
-    facts::Extractor,
+    facts::{Extractor, Unit},
     form::{CatalogueError, CauseForm, CodeForm, CodesForm, Embedded, FactsForm, OverlayForm, RuleForm, Source, Word},
     phrase::Phrase,
     place::Ranges,
@@ -44,6 +44,7 @@ pub struct Catalogue {
     /// (system, words that only it says).
     pub(super) marks: Vec<(usize, Phrase)>,
     pub(super) extractors: Vec<Extractor>,
+    pub(super) units: Vec<Unit>,
     /// Fresher ranges than those that ship.
     pub(super) ranges: Option<Arc<Ranges>>,
     pub(super) finder: Finder,
@@ -211,6 +212,7 @@ struct Builder {
     systems: Systems,
     marks: Vec<(usize, Phrase)>,
     extractors: Vec<Extractor>,
+    units: Vec<Unit>,
     literals: Literals,
 }
 
@@ -227,7 +229,11 @@ impl Builder {
     }
 
     fn read_facts<'t, W: Word<'t>>(&mut self, source: Source<'t>) -> Result<(), CatalogueError> {
-        for form in W::read::<FactsForm<W>>(source)?.fact {
+        let form = W::read::<FactsForm<W>>(source)?;
+        let unit = |seconds, begin: W| Unit { seconds, begin: begin.into_text() };
+        self.units =
+            form.unit.into_iter().flat_map(|it| it.begins.into_iter().map(move |b| unit(it.seconds, b))).collect();
+        for form in form.fact {
             let after = phrases(form.after, source, &mut self.literals)?;
             let before = phrases(form.before, source, &mut self.literals)?;
             self.extractors.push(Extractor { fact: form.fact, after, before });

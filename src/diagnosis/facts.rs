@@ -2,6 +2,8 @@
 //!
 //! Where a fact stands beside known words, those words are data (`catalogue/facts.toml`).
 
+use std::borrow::Cow;
+
 use super::{Catalogue, Facts, form::FactName, phrase::Phrase, rule::Words, text::is_host};
 
 /// A fact is looked for within this many octets of its words.
@@ -15,6 +17,14 @@ pub(super) struct Extractor {
     pub(super) before: Vec<Phrase>,
 }
 
+/// A unit of time in which servers count.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    pub(super) seconds: f64,
+    /// What its name begins with, in lower case.
+    pub(super) begin: Cow<'static, str>,
+}
+
 impl Catalogue {
     /// All facts in the words; the first extractor that finds one wins.
     pub(super) fn facts(&self, words: &Words<'_>) -> Facts {
@@ -24,13 +34,13 @@ impl Catalogue {
             for phrase in &extractor.after {
                 if let Some(range) = phrase.find(&words.text, &words.hits) {
                     let rest = original.get(range.end..).unwrap_or_default();
-                    extractor.take(near_start(rest), &mut facts);
+                    extractor.take(near_start(rest), &self.units, &mut facts);
                 }
             }
             for phrase in &extractor.before {
                 if let Some(range) = phrase.find(&words.text, &words.hits) {
                     let rest = original.get(..range.start).unwrap_or_default();
-                    extractor.take_last(near_end(rest), &mut facts);
+                    extractor.take_last(near_end(rest), &self.units, &mut facts);
                 }
             }
         }
@@ -41,13 +51,13 @@ impl Catalogue {
 }
 
 impl Extractor {
-    fn take(&self, rest: &str, facts: &mut Facts) {
+    fn take(&self, rest: &str, units: &[Unit], facts: &mut Facts) {
         match self.fact {
             FactName::SizeLimit => facts.size_limit = facts.size_limit.or_else(|| size(rest)),
             FactName::MessageSize => facts.message_size = facts.message_size.or_else(|| size(rest)),
             FactName::Blocklist => facts.blocklist = facts.blocklist.take().or_else(|| list_name(rest)),
-            FactName::RetryAfter => facts.retry_after = facts.retry_after.or_else(|| duration(rest)),
-            FactName::QueueTime => facts.queue_time = facts.queue_time.or_else(|| duration(rest)),
+            FactName::RetryAfter => facts.retry_after = facts.retry_after.or_else(|| duration(rest, units)),
+            FactName::QueueTime => facts.queue_time = facts.queue_time.or_else(|| duration(rest, units)),
             FactName::NewAddress => facts.new_address = facts.new_address.take().or_else(|| address(rest)),
             FactName::Hops => facts.hops = facts.hops.or_else(|| small_number(rest)),
             FactName::HopLimit => facts.hop_limit = facts.hop_limit.or_else(|| small_number(rest)),
@@ -56,7 +66,7 @@ impl Extractor {
     }
 
     /// The fact is what stands last in `rest`.
-    fn take_last(&self, rest: &str, facts: &mut Facts) {
+    fn take_last(&self, rest: &str, units: &[Unit], facts: &mut Facts) {
         let begin = match self.fact {
             FactName::Blocklist | FactName::NewAddress | FactName::ComplainedIp => last_word(rest),
             FactName::SizeLimit
@@ -66,7 +76,7 @@ impl Extractor {
             | FactName::Hops
             | FactName::HopLimit => last_number(rest),
         };
-        self.take(begin, facts);
+        self.take(begin, units, facts);
     }
 }
 
@@ -124,25 +134,21 @@ fn size(text: &str) -> Option<u64> {
     (octets <= 1e13).then_some(octets as u64)
 }
 
-/// `5 minutes`, `00:05:00`, `60s`: seconds. A bare number counts seconds.
+/// `5 minutes`, `10分钟`, `00:05:00`, `60s`: seconds. A bare number counts seconds.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded just before")]
-fn duration(text: &str) -> Option<u64> {
+fn duration(text: &str, units: &[Unit]) -> Option<u64> {
     let (value, rest) = number(text)?;
-    let unit = rest.trim_start_matches([' ', '-', '+', '(']).to_ascii_lowercase();
-    let seconds = match unit.as_bytes() {
-        [b'd', ..] | [0xe5, 0xa4, 0xa9, ..] => value * 86400.0,
-        [b'h', ..] => value * 3600.0,
-        [b'm', b's', ..] => value / 1000.0,
-        [b'm', ..] => value * 60.0,
-        [b':', rest @ ..] => clock(value, rest)?,
-        _ => value,
+    let name = rest.trim_start_matches([' ', '-', '+', '(', '个', '個']).to_lowercase();
+    let unit = units.iter().filter(|it| name.starts_with(&*it.begin)).max_by_key(|it| it.begin.len());
+    let seconds = match name.strip_prefix(':') {
+        Some(rest) => clock(value, rest)?,
+        None => value * unit.map_or(1.0, |it| it.seconds),
     };
     (seconds <= 1e8).then_some(seconds as u64)
 }
 
 /// What follows the hours of `HH:MM:SS`, or the minutes of `MM:SS`.
-fn clock(first: f64, rest: &[u8]) -> Option<f64> {
-    let rest = std::str::from_utf8(rest).ok()?;
+fn clock(first: f64, rest: &str) -> Option<f64> {
     let (second, rest) = number(rest)?;
     match rest.strip_prefix(':').and_then(number) {
         Some((third, _)) => Some(first * 3600.0 + second * 60.0 + third),

@@ -141,6 +141,15 @@ pub(super) struct CodeForm<W> {
 #[serde(deny_unknown_fields, bound = "W: Word<'de>")]
 pub(super) struct FactsForm<W> {
     pub(super) fact: Vec<FactForm<W>>,
+    pub(super) unit: Vec<UnitForm<W>>,
+}
+
+/// A unit of time, with what its names begin with.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, bound = "W: Word<'de>")]
+pub(super) struct UnitForm<W> {
+    pub(super) seconds: f64,
+    pub(super) begins: Vec<W>,
 }
 
 /// Words beside which a fact stands.

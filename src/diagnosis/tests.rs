@@ -269,6 +269,8 @@ fn facts_are_drawn_out_of_the_words() {
     assert_eq!(facts.url.as_deref(), Some("https://www.spamhaus.org/q/192.0.2.1"));
     assert_eq!(facts.ip, Some("192.0.2.1".parse().unwrap()));
     assert_eq!(said("451 Greylisted for 5 minutes").facts.retry_after, Some(300));
+    assert_eq!(said("451 灰名单，请在10分钟后重试").facts.retry_after, Some(600));
+    assert_eq!(said("451 4.7.1 Greylisted, try again in 00:05:00").facts.retry_after, Some(300));
     let facts = said("554 Too many hops 27 (25 max)").facts;
     assert_eq!((facts.hops, facts.hop_limit), (Some(27), Some(25)));
 }
@@ -446,6 +448,8 @@ fn the_rules_that_ship_are_sound_as_they_are_written_and_embedded_whole() {
         crate::catalogue::FILES.iter().map(|(path, _)| (*path, crate::catalogue::source(path))).collect();
     let written: Vec<(&str, &str)> = written.iter().map(|(path, text)| (*path, text.as_str())).collect();
     let written = Catalogue::from_files(&written).unwrap_or_else(|wrong| panic!("catalogue/{wrong}"));
-    let told = |it: &Catalogue| format!("{:#?}", (&it.causes, &it.rules, &it.systems.list, &it.marks, &it.extractors));
+    let told = |it: &Catalogue| {
+        format!("{:#?}", (&it.causes, &it.rules, &it.systems.list, &it.marks, &it.extractors, &it.units))
+    };
     assert!(told(&written) == told(catalogue()), "what is embedded differs from what is written");
 }
