@@ -32,6 +32,8 @@ pub(super) struct Report {
     pub(super) original_envelope_id: Option<String>,
     /// The envelope sender, where an extension field names it.
     pub(super) sender: Option<Mailbox>,
+    /// The text format of the system that wrote it, where an extension field tells which that is.
+    pub(super) format: Option<&'static str>,
     pub(super) recipients: Vec<RecipientReport>,
     /// Groups that name no mailbox, but a local user or a file.
     pub(super) nameless: Vec<Nameless>,
@@ -231,6 +233,7 @@ fn take(report: &mut Report, group: &mut Group, name: &str, value: &str) {
         "original-envelope-id" | "x-original-envelope-id" => {
             report.original_envelope_id = Some(value.trim().to_owned());
         }
+        "x-postfix-queue-id" => report.format = Some("postfix"),
         "x-postfix-sender" | "x-mailer-sender" | "x-sender" => report.sender = address(&value),
         "final-recipient" => group.final_recipient = Some(value.into_owned()),
         "original-recipient" => group.original_recipient = Some(value.into_owned()),

@@ -220,6 +220,8 @@ fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str) 
     let mut recipients = report.recipients;
     recipients.retain(|it| !is_cut_short(it, &told));
     let named = !recipients.is_empty();
+    // The administrator's own template has nothing by which the text would be known.
+    let format = format.filter(|it| it != "general").or_else(|| report.format.map(str::to_owned));
     let returns_late = format.as_deref().is_some_and(text::returns_late);
     for it in &mut recipients {
         let temporary = it.status.is_some_and(|it| it.class() == 4) || it.reply_code.is_some_and(|it| it.get() < 500);
@@ -255,7 +257,7 @@ fn join(mail: &Mail, report: Report, reading: Option<TextReading>, human: &str) 
     let original = original::complete(returned, particulars, report.sender);
     let general = if is_report { "rfc3464" } else { "general" };
     Some(Bounce {
-        format: format.filter(|it| it != "general").unwrap_or_else(|| general.to_owned()),
+        format: format.unwrap_or_else(|| general.to_owned()),
         reporting_mta: report.reporting_mta.or(text_mta),
         arrival_date: report.arrival_date,
         original_envelope_id: report.original_envelope_id,

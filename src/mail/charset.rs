@@ -2,8 +2,11 @@
 //!
 //! Labels of real mail lie: GBK under `us-ascii`, UTF-8 under `gb2312`, GBK under `iso-8859-1`.
 //! So valid UTF-8 wins over any label; then the label, with `gb2312` and `gbk` read as GB18030; then lines of either;
-//! then GB18030 where the bytes have its form; then windows-1252, which takes everything.
+//! then GB18030 where the bytes have its form; then windows-1252, which takes everything. What a program read
+//! by the octet and wrote as UTF-8 is put right before all (`twice`).
 //! Total: whatever cannot be decoded becomes U+FFFD.
+
+mod twice;
 
 use std::borrow::Cow;
 
@@ -20,7 +23,10 @@ pub fn decode<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
     {
         return ISO_2022_JP.decode_without_bom_handling(bytes).0;
     }
-    std::str::from_utf8(bytes).map_or_else(|_| Cow::Owned(decode_other(bytes, label)), Cow::Borrowed)
+    match std::str::from_utf8(bytes) {
+        Ok(text) => twice::undone(text).map_or(Cow::Borrowed(text), Cow::Owned),
+        Err(_) => Cow::Owned(decode_other(bytes, label)),
+    }
 }
 
 /// What is no UTF-8.
@@ -32,7 +38,7 @@ fn decode_other(bytes: &[u8], label: Option<&str>) -> String {
             return text.into_owned();
         }
     }
-    if let Some(text) = decode_by_line(bytes) {
+    if let Some(text) = decode_by_line(bytes, labelled) {
         return text;
     }
     if is_damaged_utf8(bytes) {
@@ -45,22 +51,28 @@ fn decode_other(bytes: &[u8], label: Option<&str>) -> String {
     labelled.filter(|it| is_western(it)).unwrap_or(WINDOWS_1252).decode_without_bom_handling(bytes).0.into_owned()
 }
 
-/// Lines of UTF-8 and lines of GBK, as where a bounce quotes the replies of several servers.
-fn decode_by_line(bytes: &[u8]) -> Option<String> {
+/// Lines of UTF-8 beside lines of GBK, damaged ones or western ones, as where a bounce quotes the replies of several
+/// servers, or one below the administrator's own words.
+fn decode_by_line(bytes: &[u8], labelled: Option<&'static Encoding>) -> Option<String> {
+    let western = labelled.filter(|it| is_western(it));
     let mut text = String::with_capacity(bytes.len());
-    let (mut utf8, mut gbk) = (false, false);
+    let (mut utf8, mut other) = (false, false);
     for line in bytes.split_inclusive(|it| *it == b'\n') {
         if let Ok(line) = std::str::from_utf8(line) {
             utf8 |= !line.is_ascii();
             text.push_str(line);
-        } else if has_form_of_gb18030(line) && !is_damaged_utf8(line) {
-            gbk = true;
+            continue;
+        }
+        other = true;
+        if has_form_of_gb18030(line) && !is_damaged_utf8(line) {
             text.push_str(&GB18030.decode_without_bom_handling(line).0);
+        } else if let Some(western) = western {
+            text.push_str(&western.decode_without_bom_handling(line).0);
         } else {
-            return None;
+            text.push_str(&String::from_utf8_lossy(line));
         }
     }
-    (utf8 && gbk).then_some(text)
+    (utf8 && other).then_some(text)
 }
 
 /// UTF-8 with what is none of it replaced; quick where all of it is.
@@ -205,6 +217,10 @@ mod tests {
         assert_eq!(
             decode(b"550 \xe9\x82\xae\xe7\xae\xb1\n550 \xd3\xca\xcf\xe4\n", Some("utf-8")),
             "550 邮箱\n550 邮箱\n"
+        );
+        assert_eq!(
+            decode(b"f\xfcr Sie\n550 \xe9\x82\xae\xe7\xae\xb1\n554 ?\xfa\xb5?\n", Some("iso-8859-1")),
+            "für Sie\n550 邮箱\n554 ?úµ?\n"
         );
         let japanese = "送信できませんでした";
         let (euc, ..) = EUC_JP.encode(japanese);

@@ -469,6 +469,9 @@ fn what_postfix_puts_off_and_then_returns_has_expired() {
     let late = REPORT.replace("550 5.1.1", "450 4.7.1").replace("Status: 5.0.0", "Status: 4.7.1");
     assert!(postfix(&late));
     assert!(!bounce(&late).recipients[0].expired, "another system's");
+    let own_template = late.replacen("\nReporting-MTA:", "\nX-Postfix-Queue-ID: 4X\nReporting-MTA:", 1);
+    assert!(bounce(&own_template).recipients[0].expired);
+    assert_eq!(bounce(&own_template).format, "postfix");
 }
 
 #[test]

@@ -357,16 +357,16 @@ impl<'p> Reader<'p> {
             (rest.split(|c: char| !c.is_alphabetic()).filter(|it| it.len() > 1).count() >= 3)
                 .then(|| entry.line.clone())
         };
-        let whole = reply.clone();
+        let wholes = reply.iter().chain(&transcript.long).map(String::to_owned).collect::<Vec<_>>();
         // Sendmail's `(reason: )` says nothing, so the next source is asked.
         let said = [labelled, below, reply, top.map(str::to_owned)].into_iter().flatten();
         let reason = said.map(|it| self.clean(&it)).find(|it| !it.is_empty());
         let reason = reason.or_else(|| own_line().map(|it| self.clean(&it)).filter(|it| !it.is_empty()));
         // Sendmail gives the first line of a long reply as the reason; the transcript has all of it.
-        let reason = match (reason, whole) {
-            (Some(first), Some(whole)) if looks_like_reply(&first) && whole.starts_with(&first) => Some(whole),
-            (reason, _) => reason,
-        };
+        let reason = reason.map(|first| {
+            let whole = wholes.into_iter().find(|it| it.starts_with(&first) && looks_like_reply(&first));
+            whole.unwrap_or(first)
+        });
         Found { address: entry.address.clone(), alias, reason, context, host, action: entry.action }
     }
 

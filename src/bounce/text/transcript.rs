@@ -14,6 +14,8 @@ pub(super) struct Transcript {
     pub(super) replies: Vec<(String, String)>,
     /// The first refusal whatever it was about.
     pub(super) general: Option<String>,
+    /// Refusals of several lines, whatever they were about.
+    pub(super) long: Vec<String>,
     /// The host that was talked to.
     pub(super) host: Option<String>,
 }
@@ -63,10 +65,14 @@ fn is_broken_off(reply: &str, next: &str) -> bool {
 }
 
 fn flush(found: &mut Transcript, addressed: Option<&str>, reply: &mut Vec<&str>) {
+    let is_long = reply.len() > 1;
     let said = codes::one_line(reply.drain(..)).filter(|it| it.starts_with(['4', '5']));
     let Some(said) = said else { return };
     if let Some(address) = addressed.map(str::to_owned).or_else(|| address(&said)) {
         found.replies.push((address, said.clone()));
+    }
+    if is_long {
+        found.long.push(said.clone());
     }
     found.general.get_or_insert(said);
 }
@@ -124,6 +130,9 @@ mod tests {
             read(&lines("550 <a@example.org>: Recipient address rejected:\nUser unknown in local\nrecipient table\n"));
         let whole = "550 <a@example.org>: Recipient address rejected: User unknown in local recipient table";
         assert_eq!(found.replies, [("a@example.org".to_owned(), whole.to_owned())]);
+        let text = "... while talking to mx.example.org.:\n<<< 550 no\n554 5.0.0 Service unavailable\n\
+                    ... while talking to mx.example.net.:\n<<< 554-mx.example.net\n<<< 554 bad reputation\n";
+        assert_eq!(read(&lines(text)).long, ["554-mx.example.net bad reputation"]);
         let found = read(&lines("<a@example.org>... Deferred: Connection refused by mx.example.org.\n"));
         assert_eq!(found.replies, [("a@example.org".to_owned(), "Connection refused by mx.example.org.".to_owned())]);
     }
