@@ -102,6 +102,9 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     if let Some(other) = why_not::other_report(mail) {
         return no(other);
     }
+    if speech.is_titled_as_session() {
+        return no(WhyNot::OrdinaryMail);
+    }
     let robot = why_not::robot(mail);
     let titled = text::is_bounce_subject(mail.header("subject").unwrap_or_default());
     let lure = || titled && (why_not::is_lure(mail) || doubt::lures(mail, &speech));

@@ -143,6 +143,11 @@ impl<'m> Speech<'m> {
         words::begin(Kind::Receipt, self.subject()) && self.is_to_the_author()
     }
 
+    /// A postmaster is told of a session.
+    pub(super) fn is_titled_as_session(&self) -> bool {
+        words::begin(Kind::Session, self.subject())
+    }
+
     /// A person shall show that he is one.
     pub(super) fn challenges(&self) -> bool {
         self.says(Kind::Challenge)

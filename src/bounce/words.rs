@@ -42,6 +42,7 @@ pub(super) enum Kind {
     Click,
     AutoReply,
     AutoReplyText,
+    Session,
     Receipt,
     Left,
     Challenge,

@@ -33,6 +33,11 @@ pub fn decode<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
 fn decode_other(bytes: &[u8], label: Option<&str>) -> String {
     let labelled = label.and_then(encoding);
     if let Some(encoding) = labelled.filter(|it| *it != UTF_8 && !is_western(it)) {
+        if encoding == GB18030
+            && let Some(text) = decode_by_line(bytes, labelled)
+        {
+            return text;
+        }
         let (text, damaged) = encoding.decode_without_bom_handling(bytes);
         if !damaged || !has_form_of_gb18030(bytes) {
             return text.into_owned();
@@ -54,20 +59,20 @@ fn decode_other(bytes: &[u8], label: Option<&str>) -> String {
 /// Lines of UTF-8 beside lines of GBK, damaged ones or western ones, as where a bounce quotes the replies of several
 /// servers, or one below the administrator's own words.
 fn decode_by_line(bytes: &[u8], labelled: Option<&'static Encoding>) -> Option<String> {
-    let western = labelled.filter(|it| is_western(it));
+    let labelled = labelled.filter(|it| *it == GB18030 || is_western(it));
     let mut text = String::with_capacity(bytes.len());
     let (mut utf8, mut other) = (false, false);
     for line in bytes.split_inclusive(|it| *it == b'\n') {
         if let Ok(line) = std::str::from_utf8(line) {
-            utf8 |= !line.is_ascii();
+            utf8 |= line.chars().any(|c| c >= '\u{800}');
             text.push_str(line);
             continue;
         }
         other = true;
         if has_form_of_gb18030(line) && !is_damaged_utf8(line) {
             text.push_str(&GB18030.decode_without_bom_handling(line).0);
-        } else if let Some(western) = western {
-            text.push_str(&western.decode_without_bom_handling(line).0);
+        } else if let Some(encoding) = labelled {
+            text.push_str(&encoding.decode_without_bom_handling(line).0);
         } else {
             text.push_str(&String::from_utf8_lossy(line));
         }
@@ -222,6 +227,7 @@ mod tests {
             decode(b"f\xfcr Sie\n550 \xe9\x82\xae\xe7\xae\xb1\n554 ?\xfa\xb5?\n", Some("iso-8859-1")),
             "für Sie\n550 邮箱\n554 ?úµ?\n"
         );
+        assert_eq!(decode(b"\xd3\xca\xcf\xe4\n550 \xe9\x82\xae\xe7\xae\xb1\n", Some("gb2312")), "邮箱\n550 邮箱\n");
         let japanese = "送信できませんでした";
         let (euc, ..) = EUC_JP.encode(japanese);
         assert_eq!(decode(&euc, Some("iso-2022-jp")), japanese);

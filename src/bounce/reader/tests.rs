@@ -470,8 +470,7 @@ fn what_postfix_puts_off_and_then_returns_has_expired() {
     assert!(postfix(&late));
     assert!(!bounce(&late).recipients[0].expired, "another system's");
     let own_template = late.replacen("\nReporting-MTA:", "\nX-Postfix-Queue-ID: 4X\nReporting-MTA:", 1);
-    assert!(bounce(&own_template).recipients[0].expired);
-    assert_eq!(bounce(&own_template).format, "postfix");
+    assert!(bounce(&own_template).recipients[0].expired && bounce(&own_template).format == "postfix");
 }
 
 #[test]

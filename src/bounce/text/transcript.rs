@@ -25,6 +25,7 @@ pub(super) fn read(lines: &[Line<'_>]) -> Transcript {
     let mut found = Transcript::default();
     let mut addressed: Option<String> = None;
     let mut reply: Vec<&str> = Vec::new();
+    let mut output: Vec<&str> = Vec::new();
     let lines = rejoined(lines);
     for line in &lines {
         let text = &**line;
@@ -38,7 +39,13 @@ pub(super) fn read(lines: &[Line<'_>]) -> Transcript {
             reply.push(answer.trim());
         } else {
             flush(&mut found, addressed.as_deref(), &mut reply);
-            own_line(&mut found, text);
+            match codes::reply_code(text).filter(|_| text.starts_with(['4', '5'])) {
+                Some(_) => own_line(&mut found, text, &std::mem::take(&mut output)),
+                None if text.contains("... Deferred: ") => own_line(&mut found, text, &[]),
+                // `----- Transcript of session follows -----`
+                None if text.contains("-----") => output.clear(),
+                None => output.push(text.trim()),
+            }
         }
     }
     flush(&mut found, addressed.as_deref(), &mut reply);
@@ -77,8 +84,9 @@ fn flush(found: &mut Transcript, addressed: Option<&str>, reply: &mut Vec<&str>)
     found.general.get_or_insert(said);
 }
 
-/// `550 5.1.1 <a@b>... reason`, the program's summing up; a server's own words came before it.
-fn own_line(found: &mut Transcript, text: &str) {
+/// `550 5.1.1 <a@b>... reason`, the program's summing up; a server's own words came before it, or what a command
+/// that took the message printed when it failed.
+fn own_line(found: &mut Transcript, text: &str, output: &[&str]) {
     if let Some((named, why)) = text.split_once("... Deferred: ")
         && let Some(address) = address(named)
     {
@@ -87,16 +95,16 @@ fn own_line(found: &mut Transcript, text: &str) {
         found.replies.push((address, whole.map_or(why, String::as_str).to_owned()));
         return;
     }
-    if !text.starts_with(['4', '5']) || codes::reply_code(text).is_none() {
-        return;
-    }
     if let Some(address) = address(text)
         && !found.replies.iter().any(|(known, _)| known.eq_ignore_ascii_case(&address))
     {
         let said = found.general.clone().unwrap_or_else(|| text.to_owned());
         found.replies.push((address, said));
     }
-    found.general.get_or_insert_with(|| text.to_owned());
+    found.general.get_or_insert_with(|| match codes::one_line(output.iter().copied()) {
+        Some(output) if text.contains("mailer error") => format!("{text}: {output}"),
+        _ => text.to_owned(),
+    });
 }
 
 fn address(text: &str) -> Option<String> {
@@ -133,6 +141,10 @@ mod tests {
         let text = "... while talking to mx.example.org.:\n<<< 550 no\n554 5.0.0 Service unavailable\n\
                     ... while talking to mx.example.net.:\n<<< 554-mx.example.net\n<<< 554 bad reputation\n";
         assert_eq!(read(&lines(text)).long, ["554-mx.example.net bad reputation"]);
+        let found = read(&lines(
+            "from a host\n ----- Transcript -----\nprocmail: over\nquota\n554 5.3.0 unknown mailer error 99\n",
+        ));
+        assert_eq!(found.general.as_deref(), Some("554 5.3.0 unknown mailer error 99: procmail: over quota"));
         let found = read(&lines("<a@example.org>... Deferred: Connection refused by mx.example.org.\n"));
         assert_eq!(found.replies, [("a@example.org".to_owned(), "Connection refused by mx.example.org.".to_owned())]);
     }

@@ -60,7 +60,13 @@ mod tests {
         assert_eq!(undone(&seen).as_deref(), Some("附件类型不允许"));
         let gbk = by_octet(&GB18030.encode("552 邮箱空间已满").0);
         assert_eq!(undone(&gbk).as_deref(), Some("552 邮箱空间已满"));
-        for honest in ["Größe überschritten, für später", "adresse inconnue, désolé à tous, éèê", "用户不存在", "ÄÖÜ ÄÖÜ", "plain"] {
+        for honest in [
+            "Größe überschritten, für später",
+            "adresse inconnue, désolé à tous, éèê",
+            "用户不存在",
+            "ÄÖÜ ÄÖÜ",
+            "plain",
+        ] {
             assert_eq!(undone(honest), None, "{honest}");
         }
     }
