@@ -99,11 +99,8 @@ pub(super) fn read(mail: &Mail) -> Recognition {
     {
         return Recognition::Bounce(bounce);
     }
-    if let Some(other) = why_not::other_report(mail) {
+    if let Some(other) = why_not::other_report(mail).or_else(|| why_not::session_notice(&speech)) {
         return no(other);
-    }
-    if speech.is_titled_as_session() {
-        return no(WhyNot::OrdinaryMail);
     }
     let robot = why_not::robot(mail);
     let titled = text::is_bounce_subject(mail.header("subject").unwrap_or_default());

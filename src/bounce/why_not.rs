@@ -76,6 +76,11 @@ pub(super) fn robot(mail: &Mail) -> Option<WhyNot> {
     (listed && !to_bounces(mail)).then_some(WhyNot::ListNotice)
 }
 
+/// A postmaster is told of one session, whatever became of the message in it.
+pub(super) fn session_notice(speech: &Speech<'_>) -> Option<WhyNot> {
+    speech.is_titled_as_session().then_some(WhyNot::OrdinaryMail)
+}
+
 /// What a message without any other sign calls itself.
 pub(super) fn by_its_words(speech: &Speech<'_>) -> WhyNot {
     if speech.is_titled_as_receipt() {

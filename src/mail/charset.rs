@@ -223,10 +223,7 @@ mod tests {
             decode(b"550 \xe9\x82\xae\xe7\xae\xb1\n550 \xd3\xca\xcf\xe4\n", Some("utf-8")),
             "550 邮箱\n550 邮箱\n"
         );
-        assert_eq!(
-            decode(b"f\xfcr Sie\n550 \xe9\x82\xae\xe7\xae\xb1\n554 ?\xfa\xb5?\n", Some("iso-8859-1")),
-            "für Sie\n550 邮箱\n554 ?úµ?\n"
-        );
+        assert_eq!(decode(b"f\xfcr Sie\n550 \xe9\x82\xae\xe7\xae\xb1\n", Some("iso-8859-1")), "für Sie\n550 邮箱\n");
         assert_eq!(decode(b"\xd3\xca\xcf\xe4\n550 \xe9\x82\xae\xe7\xae\xb1\n", Some("gb2312")), "邮箱\n550 邮箱\n");
         let japanese = "送信できませんでした";
         let (euc, ..) = EUC_JP.encode(japanese);

@@ -339,7 +339,9 @@ impl<'p> Reader<'p> {
         let labelled = entry.labelled.as_ref().or(self.early.as_ref()).and_then(|(_, lines)| joined(lines));
         let below = joined(&entry.below);
         let reply = transcript.replies.iter().find(|(it, _)| it.eq_ignore_ascii_case(&entry.address));
-        let reply = reply.map(|(_, said)| said.clone()).or_else(|| transcript.general.clone());
+        // What was said first may have been said of another.
+        let alone = self.entries.len() == 1 || labelled.is_none() && below.is_none();
+        let reply = reply.map(|(_, said)| said.clone()).or_else(|| transcript.general.clone().filter(|_| alone));
         let context: Vec<&str> =
             [&labelled, &below, &reply].into_iter().flatten().map(String::as_str).chain(top).collect();
         let context = context.join("\n");
@@ -357,7 +359,7 @@ impl<'p> Reader<'p> {
             (rest.split(|c: char| !c.is_alphabetic()).filter(|it| it.len() > 1).count() >= 3)
                 .then(|| entry.line.clone())
         };
-        let wholes = reply.iter().chain(&transcript.long).map(String::to_owned).collect::<Vec<_>>();
+        let wholes: Vec<String> = reply.iter().chain(&transcript.general).chain(&transcript.long).cloned().collect();
         // Sendmail's `(reason: )` says nothing, so the next source is asked.
         let said = [labelled, below, reply, top.map(str::to_owned)].into_iter().flatten();
         let reason = said.map(|it| self.clean(&it)).find(|it| !it.is_empty());

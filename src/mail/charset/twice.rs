@@ -1,5 +1,5 @@
 //! Text that was encoded twice: a program read a server's reply by the octet (as ISO 8859-1 or windows-1252) and wrote
-//! what it saw as UTF-8. Node.js programs do so with whatever reply is not ASCII (Nodemailer, ZoneMTA).
+//! what it saw as UTF-8. Node.js programs do so with whatever reply is not ASCII (Nodemailer, `ZoneMTA`).
 
 use encoding_rs::{GB18030, WINDOWS_1252};
 
