@@ -447,6 +447,7 @@ impl Builder {
             systems: self.systems,
             marks: self.marks,
             extractors: self.extractors,
+            units: self.units,
             ranges,
             finder: Finder::new(self.literals),
             triggers,
