@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::bounce::recognise;
 
-    /// SmarterMail's `System Administrator` has no address, and the refusal it quotes has a link.
+    /// The `System Administrator` of `SmarterMail` has no address, and the refusal it quotes has a link.
     #[test]
     fn a_bounce_that_reads_like_a_lure_is_read_where_a_person_hands_it_on() {
         let notice = "Could not deliver message to the following recipient(s):\n\nFailed Recipient: w@x.example\n\

@@ -345,11 +345,11 @@ fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
 /// Postfix and Exim leave it out of Diagnostic-Code, and it decides what a reply without a reason is about.
 fn stage<'a>(own: &str, said: &'a str) -> (&'a str, &'a str) {
     const EXIM: &str = "SMTP error from remote mail server after ";
+    const POSTFIX: &str = "refused to talk to me: ";
     if let Some(at) = said.find(EXIM).filter(|_| !own.contains(EXIM)) {
         let before = said.get(at..).and_then(|it| it.strip_suffix(own.trim_end()));
         return (before.unwrap_or_default(), "");
     }
-    const POSTFIX: &str = "refused to talk to me: ";
     if let Some(at) = said.find(POSTFIX).filter(|_| !own.contains(POSTFIX)) {
         let before = said.get(at..).and_then(|it| it.strip_suffix(own.trim_end()));
         return (before.unwrap_or_default(), "");
