@@ -344,13 +344,9 @@ fn better_words(report: &mut RecipientReport, told: &[TextRecipient]) {
 /// At which command the reply came, where the human part alone tells it, before or after the reply:
 /// Postfix and Exim leave it out of Diagnostic-Code, and it decides what a reply without a reason is about.
 fn stage<'a>(own: &str, said: &'a str) -> (&'a str, &'a str) {
-    const EXIM: &str = "SMTP error from remote mail server after ";
-    const POSTFIX: &str = "refused to talk to me: ";
-    if let Some(at) = said.find(EXIM).filter(|_| !own.contains(EXIM)) {
-        let before = said.get(at..).and_then(|it| it.strip_suffix(own.trim_end()));
-        return (before.unwrap_or_default(), "");
-    }
-    if let Some(at) = said.find(POSTFIX).filter(|_| !own.contains(POSTFIX)) {
+    const BEFORE: [&str; 2] = ["SMTP error from remote mail server after ", "refused to talk to me: "];
+    let opening = BEFORE.iter().find_map(|it| said.find(it).filter(|_| !own.contains(it)));
+    if let Some(at) = opening {
         let before = said.get(at..).and_then(|it| it.strip_suffix(own.trim_end()));
         return (before.unwrap_or_default(), "");
     }
