@@ -17,6 +17,9 @@ mod voice;
 mod why_not;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use reader::recognise;
 
 use jiff::Timestamp;

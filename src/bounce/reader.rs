@@ -424,4 +424,4 @@ fn filler(mail: &Mail, human: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
