@@ -61,6 +61,8 @@ pub(super) struct Speech<'m> {
     subject: OnceCell<String>,
     source: &'m str,
     text: OnceCell<String>,
+    /// Without what gateways put around it.
+    bare: OnceCell<String>,
 }
 
 impl<'m> Speech<'m> {
@@ -69,7 +71,7 @@ impl<'m> Speech<'m> {
     }
 
     fn new(title: &'m str, source: &'m str) -> Self {
-        Self { title, subject: OnceCell::new(), source, text: OnceCell::new() }
+        Self { title, subject: OnceCell::new(), source, text: OnceCell::new(), bare: OnceCell::new() }
     }
 
     fn subject(&self) -> &str {
@@ -77,11 +79,17 @@ impl<'m> Speech<'m> {
     }
 
     fn text(&self) -> &str {
-        self.text.get_or_init(|| folded(&text::without_asides(head(self.source, HEAD))))
+        self.text.get_or_init(|| folded(head(self.source, HEAD)))
     }
 
     fn says(&self, kind: Kind) -> bool {
         are_in(kind, self.subject()) || are_in(kind, self.text())
+    }
+
+    /// The same, but for what gateways put around a message: they warn of links too.
+    fn says_itself(&self, kind: Kind) -> bool {
+        let bare = || folded(&text::without_asides(head(self.source, HEAD)));
+        self.says(kind) && (are_in(kind, self.subject()) || are_in(kind, self.bare.get_or_init(bare)))
     }
 
     /// Mail is spoken of.
@@ -110,12 +118,12 @@ impl<'m> Speech<'m> {
 
     /// The reader shall follow a link.
     pub(super) fn lures(&self) -> bool {
-        self.says(Kind::Lure)
+        self.says_itself(Kind::Lure)
     }
 
     /// The same, in words that help pages use too.
     pub(super) fn asks_to_click(&self) -> bool {
-        self.says(Kind::Click)
+        self.says_itself(Kind::Click)
     }
 
     /// Somebody left, or nobody reads here.

@@ -73,8 +73,7 @@ impl Catalogue {
         words.reply = report.reply_code.or(words.reply);
         let remote = report.remote_mta.as_deref();
         words.abroad = home == Home::MainlandChina && self.whereabouts(&words, remote) == Whereabouts::Outside;
-        words.own_domain =
-            bounce.reporting_mta.as_deref().is_some_and(|it| related(it, report.final_recipient.domain()));
+        words.domains = bounce.reporting_mta.as_deref().map(|it| (it, report.final_recipient.domain()));
         let mut diagnosis = self.judge(&words, bounce.filler_seen);
         if diagnosis.cause.is_undetermined() || self.tells_only_where(&diagnosis) {
             diagnosis = self.told_around(bounce, &words).unwrap_or(diagnosis);
@@ -163,16 +162,7 @@ impl Catalogue {
         for host in text.names().map(host_of) {
             systems.extend(self.systems.of_host(host).filter(|it| !systems.contains(it)));
         }
-        Words {
-            text,
-            hits,
-            sentences: Sentences::default(),
-            enhanced,
-            reply,
-            systems,
-            abroad: false,
-            own_domain: false,
-        }
+        Words { text, hits, sentences: Sentences::default(), enhanced, reply, systems, abroad: false, domains: None }
     }
 
     /// Whose words the report quotes, beside what the words themselves tell.
@@ -361,13 +351,6 @@ impl Catalogue {
         diagnosis.acts = cause.acts;
         diagnosis.confidence = Confidence::Guess;
     }
-}
-
-/// Whether two names belong to one organisation, as the public suffix list tells it: `mx.example.cn` and
-/// `mail.example.cn`.
-fn related(one: &str, other: &str) -> bool {
-    let organisation = |name: &str| psl::domain_str(&name.to_ascii_lowercase()).map(str::to_owned);
-    one.eq_ignore_ascii_case(other) || organisation(one).is_some_and(|it| Some(it) == organisation(other))
 }
 
 /// Characters of the text around the recipients in which a reason is looked for.

@@ -83,8 +83,19 @@ pub(super) struct Words<'a> {
     pub(super) reply: Option<ReplyCode>,
     pub(super) systems: Vec<usize>,
     pub(super) abroad: bool,
-    /// The recipient's domain is the reporting server's own.
-    pub(super) own_domain: bool,
+    /// The reporting server and the recipient's domain.
+    pub(super) domains: Option<(&'a str, &'a str)>,
+}
+
+impl Words<'_> {
+    /// Whether the recipient is in the reporting server's own organisation, as the public suffix list tells it:
+    /// `mx.example.cn` and `mail.example.cn`.
+    fn is_own_domain(&self) -> bool {
+        let organisation = |name: &str| psl::domain_str(&name.to_ascii_lowercase()).map(str::to_owned);
+        let Some((server, recipient)) = self.domains else { return false };
+        server.eq_ignore_ascii_case(recipient)
+            || organisation(server).is_some_and(|it| Some(it) == organisation(recipient))
+    }
 }
 
 /// A rule that applies: how much of it, and to which words.
@@ -177,7 +188,7 @@ impl Rule {
     /// Whether it applies to these words.
     pub(super) fn apply(&self, words: &Words<'_>) -> Option<Match> {
         let speaks = self.systems.is_empty() || self.systems.iter().any(|it| words.systems.contains(it));
-        if !speaks || self.abroad && !words.abroad || self.foreign && words.own_domain {
+        if !speaks || self.abroad && !words.abroad || self.foreign && words.is_own_domain() {
             return None;
         }
         if self.stage && words.reply.is_some_and(|it| it.get() < 500) {
