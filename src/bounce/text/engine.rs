@@ -341,10 +341,9 @@ impl<'p> Reader<'p> {
         let reply = transcript.replies.iter().find(|(it, _)| it.eq_ignore_ascii_case(&entry.address));
         // What was said first may have been said of another.
         let alone = self.entries.len() == 1 || labelled.is_none() && below.is_none();
-        let reply = reply.map(|(_, said)| said.clone()).or_else(|| transcript.general.clone().filter(|_| alone));
-        let context: Vec<&str> =
-            [&labelled, &below, &reply].into_iter().flatten().map(String::as_str).chain(top).collect();
-        let context = context.join("\n");
+        let reply = reply.map(|(_, said)| said).or(transcript.general.as_ref().filter(|_| alone));
+        let said = [labelled.as_deref(), below.as_deref(), reply.map(String::as_str), top];
+        let context = said.into_iter().flatten().collect::<Vec<_>>().join("\n");
         let sought = Sought::from(context.as_str());
         let alias = self.patterns.alias.group(sought, "addr");
         let alias = alias.or_else(|| (!entry.alias.is_empty()).then(|| entry.alias.clone()));
@@ -359,15 +358,14 @@ impl<'p> Reader<'p> {
             (rest.split(|c: char| !c.is_alphabetic()).filter(|it| it.len() > 1).count() >= 3)
                 .then(|| entry.line.clone())
         };
-        let wholes: Vec<String> = reply.iter().chain(&transcript.general).chain(&transcript.long).cloned().collect();
         // Sendmail's `(reason: )` says nothing, so the next source is asked.
-        let said = [labelled, below, reply, top.map(str::to_owned)].into_iter().flatten();
-        let reason = said.map(|it| self.clean(&it)).find(|it| !it.is_empty());
+        let reason = said.into_iter().flatten().map(|it| self.clean(it)).find(|it| !it.is_empty());
         let reason = reason.or_else(|| own_line().map(|it| self.clean(&it)).filter(|it| !it.is_empty()));
         // Sendmail gives the first line of a long reply as the reason; the transcript has all of it.
         let reason = reason.map(|first| {
-            let whole = wholes.into_iter().find(|it| it.starts_with(&first) && looks_like_reply(&first));
-            whole.unwrap_or(first)
+            let mut wholes = reply.into_iter().chain(&transcript.general).chain(&transcript.long);
+            let whole = wholes.find(|it| it.starts_with(&first)).filter(|_| looks_like_reply(&first));
+            whole.cloned().unwrap_or(first)
         });
         Found { address: entry.address.clone(), alias, reason, context, host, action: entry.action }
     }

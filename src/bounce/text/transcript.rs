@@ -66,9 +66,9 @@ fn rejoined<'l>(lines: &'l [Line<'_>]) -> Vec<Cow<'l, str>> {
 
 /// Whether a reply ends amid its sentence, and a line goes on with it.
 fn is_broken_off(reply: &str, next: &str) -> bool {
-    let is_reply = codes::reply_code(reply.trim_start_matches("<<< ")).is_some();
+    let is_reply = || codes::reply_code(reply.trim_start_matches("<<< ")).is_some();
     let amid = reply.ends_with(':') || reply.ends_with(char::is_lowercase) && next.starts_with(char::is_lowercase);
-    is_reply && amid && next.starts_with(char::is_alphabetic)
+    amid && next.starts_with(char::is_alphabetic) && is_reply()
 }
 
 fn flush(found: &mut Transcript, addressed: Option<&str>, reply: &mut Vec<&str>) {
